@@ -1,0 +1,1 @@
+"""Shows and is spoken to: settings, pages, admin entry, HTTP API, websockets."""

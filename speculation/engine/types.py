@@ -1,0 +1,130 @@
+"""The engine's values. All frozen; times are seconds; nothing here knows a clock, a database or a thread."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from tools.base import ToolCall
+
+
+class EventKind(StrEnum):
+    USER = "user"
+    LLM = "llm"
+    TOOL = "tool"
+
+
+class EventSignature(NamedTuple):
+    """An event without its payload: what contexts are made of (PASTE, arXiv 2603.18897)."""
+
+    kind: EventKind
+    tool: str = ""
+    status: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}" if self.kind != EventKind.TOOL else f"{self.tool}:{self.status}"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened in a session, in the order of its end.
+
+    `text` is what the user or the model wrote; `result` is a tool's answer as text or JSON value.
+    `turn` ties tool events to the LLM turn that asked for them; calls of one turn ran side by side.
+    """
+
+    kind: EventKind
+    turn: int = 0
+    text: str = ""
+    tool: str = ""
+    status: str = ""
+    """"ok" or "error" for a tool event, empty otherwise."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    result: Any = None
+    started_at: float = 0.0
+    ended_at: float = 0.0
+
+    @property
+    def signature(self) -> EventSignature:
+        return EventSignature(self.kind, self.tool, self.status)
+
+
+@dataclass(frozen=True)
+class ToolTraits:
+    """What the engine must know of a tool: whether guesses of it may be worth anything, and how long it takes."""
+
+    name: str
+    reads_only: bool
+    """True if a call of it may run before it is asked for (an operator approved it, or effects say so)."""
+    changes_world: bool
+    """True if a call of it ends the life of held results."""
+    expected_seconds: float = 1.0
+    cosmetic_arguments: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One concrete call that may come next. `sources` says, per argument, where its value was taken from."""
+
+    call: ToolCall
+    probability: float
+    """P(the next call of the session is this one)."""
+    probability_before_write: float
+    """P(this call is asked for before the next call that changes the world): what a held result is worth."""
+    pattern: str = ""
+    """Key of the Pattern that led to it, for the operator to read and the statistics to count."""
+    expected_use_seconds: float = 0.0
+    """Seconds from now until it will probably be asked for."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """A tool that was likely but could not be made concrete, and why."""
+
+    tool: str
+    probability: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class SourceCount:
+    """One symbolic source of an argument's value: how often it had a value, and how often that was the right one."""
+
+    source: str
+    """The source as text, e.g. `result(get_user).orders[*]`; parsed by mapping.py. The operator reads and edits it."""
+    right: float
+    available: float
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """(C, T, f, p): in context C the tool T comes next with probability p, its arguments made by mapping f.
+
+    Counts are decayed sums, so they need not be whole. `context` is a suffix of signature texts, oldest first; the
+    empty one is the unconditional row. The empty tool is the outcome "no tool: it answered".
+    """
+
+    agent: str
+    context: tuple[str, ...]
+    tool: str
+    occurrences: float
+    """How often the context was seen."""
+    support: float
+    """How often the tool came next in it."""
+    mapping: Mapping[str, tuple[SourceCount, ...]] = field(default_factory=dict)
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+    """Further counts that the predictor needs, as JSON: use before the next write, spread, calibration."""
+    enabled: bool = True
+    probability_override: float | None = None
+
+    @property
+    def key(self) -> str:
+        """Unique within an agent; stable over minings."""
+        return f"{' > '.join(self.context) or '*'} => {self.tool or 'answer'}"
+
+    @property
+    def probability(self) -> float:
+        if self.probability_override is not None:
+            return self.probability_override
+        return self.support / self.occurrences if self.occurrences else 0.0

@@ -1,0 +1,64 @@
+"""Tools as they are known to operators, and every decision ever taken about them."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+
+class ToolRecord(models.Model):
+    """A tool of a server ("builtin", "recorded.<source>", or a remote one). Jobs and approvals point here."""
+
+    server = models.CharField(max_length=100, default="builtin")
+    name = models.CharField(max_length=200)
+    definition = models.JSONField(default=dict)
+    definition_hash = models.CharField(max_length=64, blank=True)
+    effect = models.CharField(max_length=32, default="unknown")
+    open_world = models.BooleanField(default=False)
+    policy_version = models.PositiveIntegerField(default=1, help_text="Steps with every decision, switch and changed definition.")
+    enabled = models.BooleanField(default=True, help_text="The operator's switch: off stops speculation now, keeps the decision.")
+    disabled_reason = models.CharField(max_length=500, blank=True)
+    runs = models.PositiveIntegerField(default=0)
+    mean_seconds = models.FloatField(default=1.0)
+    quantiles = models.JSONField(default=dict)
+    shadow = models.JSONField(default=dict, help_text="Shadow statistics: would have started, asked for, seconds.")
+    first_seen_at = models.DateTimeField(db_default=Now())
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["server", "name"]
+        constraints = [models.UniqueConstraint(fields=["server", "name"], name="tool_is_unique_on_server")]
+
+    def __str__(self) -> str:
+        return f"{self.server}/{self.name}"
+
+
+class ApprovalLevel(models.TextChoices):
+    NEVER = "never", "never"
+    SHADOW = "shadow", "shadow: predict, run nothing"
+    CANARY = "canary", "canary: a share of sessions"
+    TRANSFORMED = "transformed", "transformed: a dry run that warms"
+    FULL = "full", "full"
+
+
+class Approval(models.Model):
+    """One decision about one tool. Append-only; the newest wins; it holds only for the definition it pinned."""
+
+    tool = models.ForeignKey(ToolRecord, on_delete=models.PROTECT, related_name="approvals")
+    definition_hash = models.CharField(max_length=64)
+    level = models.CharField(max_length=16, choices=ApprovalLevel)
+    agent = models.ForeignKey("speculation.AgentProfile", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    canary_percent = models.PositiveSmallIntegerField(default=10)
+    argument_rule = models.JSONField(null=True, blank=True, help_text="JSON Schema that a call's arguments must meet.")
+    ttl_seconds = models.FloatField(null=True, blank=True)
+    max_parallel = models.PositiveIntegerField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    who = models.CharField(max_length=150)
+    why = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.tool} {self.level}"

@@ -1,0 +1,185 @@
+"""What a tool is: its call, its declared policy, its result, and the world it may touch.
+
+Errors::
+
+    ToolError               anything a tool refuses or fails at; the agent is told its message
+    ├── InvalidArguments    the arguments do not fit the tool's schema
+    ├── Forbidden           outside the working directory, a private address, a shell, a write by SQL
+    └── ToolTimeout         the tool used up its own time limit
+    ToolStopped             should_stop() became true; nobody waits for a result any more
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import rfc8785
+
+
+class ToolError(Exception):
+    """A tool's own refusal or failure. The agent sees the message as the call's result, ok=False."""
+
+
+class InvalidArguments(ToolError):
+    """The arguments do not fit the tool's schema; the message names the argument and what is expected."""
+
+
+class Forbidden(ToolError):
+    """The call asks for something the tool's guard does not allow; the message says what is."""
+
+
+class ToolTimeout(ToolError):
+    """The tool used up its own time limit."""
+
+
+class ToolStopped(Exception):
+    """Raised by a cooperative tool once `should_stop()` is true. It never reaches an agent."""
+
+
+class SideEffect(StrEnum):
+    """What a call may do to the world. Only NONE may ever run before it is asked for."""
+
+    NONE = "none"
+    IDEMPOTENT_WRITE = "idempotent_write"
+    WRITE = "write"
+    UNKNOWN = "unknown"
+
+    @property
+    def may_repeat(self) -> bool:
+        """True if running the call again after a crash cannot change the world a second time."""
+        return self in (SideEffect.NONE, SideEffect.IDEMPOTENT_WRITE)
+
+
+def canonical_json(value: Any) -> str:
+    """RFC 8785 text of a JSON value; values outside its domain (integers past 2^53) fall back to sorted keys."""
+    try:
+        return rfc8785.dumps(value).decode()
+    except rfc8785.CanonicalizationError:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+@dataclass(frozen=True)
+class ToolPolicy:
+    """What a tool declares about itself. Times in seconds."""
+
+    effect: SideEffect = SideEffect.UNKNOWN
+    open_world: bool = False
+    """True if the arguments leave this machine: speculating then tells an outside party something."""
+    cosmetic_arguments: frozenset[str] = frozenset()
+    """Arguments that do not change the work. All others are identity arguments, also those nobody classified."""
+    expected_seconds: float = 1.0
+    timeout_seconds: float = 60.0
+    max_parallel: int = 4
+    min_interval_seconds: float = 0.0
+    ttl_seconds: float = 60.0
+    """How long a speculated result may be held before it is too old to serve."""
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool's name, as the model says it, and its arguments (a JSON object)."""
+
+    tool: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def fingerprint(self, policy: ToolPolicy) -> str:
+        """Hex SHA-256 over tool and canonical JSON of the identity arguments: equal exactly for identical work."""
+        identity = {name: value for name, value in self.arguments.items() if name not in policy.cosmetic_arguments}
+        return hashlib.sha256(f"{self.tool}\n{canonical_json(identity)}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """What came back: text for the model and, where there is one, the same as a JSON value."""
+
+    ok: bool
+    content: str
+    structured: Any = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"ok": self.ok, "content": self.content, "structured": self.structured}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> "ToolResult":
+        return ToolResult(ok=bool(value["ok"]), content=str(value["content"]), structured=value.get("structured"))
+
+
+def _never_stop() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """The world one call may touch, and how it learns that nobody waits any more."""
+
+    root: Path
+    """The session's working directory; files outside it do not exist for a tool."""
+    database_url: str = ""
+    """PostgreSQL URL of the records, empty where the world has none."""
+    schema: str = ""
+    """The schema that holds this session's own copy of records and documents."""
+    repeat: int = 0
+    """How often this session asked for the same call before this one."""
+    network_latency_seconds: float = 0.0
+    """Added by network-like tools where the demo stands for a network; 0 elsewhere. Stated beside the tool."""
+    allow_private_addresses: bool = False
+    should_stop: Callable[[], bool] = _never_stop
+    """Cooperative tools ask this at least every 100 ms and raise ToolStopped."""
+
+
+class Tool(ABC):
+    """One tool. To add one, copy the nearest neighbour in tools/builtin/ and name it in catalog.py."""
+
+    name: ClassVar[str] | str
+    description: ClassVar[str] | str
+    parameters: ClassVar[Mapping[str, Any]] | Mapping[str, Any]
+    """JSON Schema of the arguments object."""
+    policy: ClassVar[ToolPolicy] | ToolPolicy
+    volatile: ClassVar[frozenset[str]] = frozenset()
+    """Keys anywhere in `structured` whose values differ from run to run (timings, dates)."""
+
+    @abstractmethod
+    def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Do it. Raises ToolError for the agent to read, ToolStopped when asked to stop."""
+
+    def effect_of(self, arguments: Mapping[str, Any]) -> SideEffect:
+        """The effect of this very call, never weaker than it may turn out: an `ls` is not an `rm`."""
+        return self.policy.effect
+
+    def project(self, whole: ToolResult, whole_arguments: Mapping[str, Any], arguments: Mapping[str, Any]) -> ToolResult | None:
+        """The result of a part out of the result of a whole, or None where that is not exact."""
+        return None
+
+    @cached_property
+    def definition(self) -> dict[str, Any]:
+        """What an approval pins: name, description, schema and annotations."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "parameters": dict(self.parameters),
+            "annotations": {
+                "effect": str(self.policy.effect),
+                "open_world": self.policy.open_world,
+                "cosmetic_arguments": sorted(self.policy.cosmetic_arguments),
+            },
+        }
+
+    @cached_property
+    def definition_hash(self) -> str:
+        """Hex SHA-256 of the canonical JSON of `definition`."""
+        return hashlib.sha256(canonical_json(self.definition).encode()).hexdigest()
+
+
+def without_volatile(value: Any, volatile: frozenset[str]) -> Any:
+    """`value` with every volatile key removed at any depth: what must be equal between two runs."""
+    if isinstance(value, Mapping):
+        return {key: without_volatile(item, volatile) for key, item in value.items() if key not in volatile}
+    if isinstance(value, (list, tuple)):
+        return [without_volatile(item, volatile) for item in value]
+    return value
