@@ -117,6 +117,7 @@ class Session(models.Model):
                 | models.Q(status__in=["succeeded", "failed", "cancelled"], ended_at__isnull=False),
             ),
         ]
+        permissions = [("view_payloads", "Can read arguments, results and texts of sessions")]
 
     def __str__(self) -> str:
         return self.short_id
