@@ -5,7 +5,7 @@ A model is asked with the whole conversation and answers with a stream of `Model
 remembers everything: the loop itself keeps only the conversation.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -91,6 +91,9 @@ class TurnEnded:
 
 ModelEvent = FirstToken | TextDelta | ToolNamed | ArgumentsDelta | ArgumentsSealed | TurnEnded
 
+ModelStream = Generator[ModelEvent, None, None]
+"""One turn as it streams. Closing it stops the request."""
+
 
 class Model(Protocol):
     """Anything that continues a conversation."""
@@ -98,8 +101,8 @@ class Model(Protocol):
     name: str
     is_scripted: bool
 
-    def stream(self, turn: int, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Iterator[ModelEvent]:
-        """Raises ModelError. Closing the iterator stops the request."""
+    def stream(self, turn: int, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> ModelStream:
+        """Raises ModelError. `turn` counts from 1."""
         ...
 
 
@@ -129,6 +132,15 @@ class Host(Protocol):
     def answer_calls(self, turn: int, calls: Sequence[RequestedCall]) -> Sequence[Message]:
         """One "tool" message a call, in the calls' order."""
         ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a session ended: with an answer, or failed with an error that says what to do."""
+
+    status: Literal["succeeded", "failed"]
+    answer: str | None = None
+    error: str | None = None
 
 
 class ModelError(Exception):
