@@ -1,0 +1,30 @@
+"""Figures as people read them: 38 ms, 5.2 s, 4 min 02 s; a true minus; whole percent."""
+
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "–"
+
+
+def duration(seconds: float | None) -> str:
+    """Text of a duration in seconds; "–" for None. Never "-0.0 s"."""
+    if seconds is None:
+        return NOTHING
+    sign = MINUS if seconds < 0 else ""
+    size = abs(seconds)
+    if size < 0.0005:
+        return "0.0 s"
+    if size < 0.0995:
+        return f"{sign}{size * 1000:.0f} ms"
+    if size < 119.95:
+        return f"{sign}{size:.1f} s"
+    minutes, rest = divmod(round(size), 60)
+    if minutes < 120:
+        return f"{sign}{minutes} min {rest:02d} s"
+    return f"{sign}{minutes // 60} h {minutes % 60:02d} min"
+
+
+def percent(share: float | None) -> str:
+    """Whole percent of a share in 0..1; "–" for None."""
+    if share is None:
+        return NOTHING
+    whole = round(share * 100)
+    return f"{MINUS if whole < 0 else ''}{abs(whole)} %"
