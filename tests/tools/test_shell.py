@@ -1,0 +1,83 @@
+import pytest
+
+from tools.shell import is_read_only
+
+READS = [
+    "ls -la src",
+    "cat a.py b.py",
+    "cd /repo && grep -rn 'def f' . | head -20",
+    "find . -name '*.py' -type f 2>/dev/null | sort | uniq -c",
+    "sed -n '10,20p' a.py",
+    "git --no-pager log --oneline -5",
+    "git status; git diff HEAD~1 -- a.py",
+    "git branch -a",
+    "date +%s",
+    "wc -l a.py\ntail -5 a.py",
+    "ls missing 2>&1 || echo no",
+    "awk '{print $1}' a.txt",
+    "grep '$(x)' a.py",
+    'grep "a|b" a.py',
+    "grep 'x > y; rm z' a.py",
+]
+
+CHANGES = [
+    "",
+    "rm a.py",
+    "cd /repo",
+    "ls; rm a.py",
+    "ls\nrm a.py",
+    "ls && touch a",
+    "ls & rm a",
+    "ls > files.txt",
+    "ls >> /dev/null.txt",
+    "echo hi > /dev/null/../a",
+    "cat a | tee b",
+    "echo $(rm a)",
+    'echo "$(rm a)"',
+    "echo `rm a`",
+    "cat <(rm a)",
+    "find . -delete",
+    "find . -exec rm {} +",
+    "sort -o a a",
+    "sort -uo a a",
+    "sort --output=a a",
+    "uniq a b",
+    "sed -i s/a/b/ a.py",
+    "sed -n 'w out' a.py",
+    "sed 's/a/b/e' a.py",
+    "awk '{print > \"out\"}' a",
+    "awk 'BEGIN{system(\"rm a\")}'",
+    "awk -f program.awk a",
+    "git checkout main",
+    "git branch new",
+    "git stash",
+    "git -c core.pager=x log",
+    "git diff --output=a",
+    "git grep -Ovi x",
+    "FOO=1 ls",
+    "env rm a",
+    "python -c 'print(1)'",
+    "pytest",
+    "(rm a)",
+    "xargs rm",
+    "cat 'unterminated",
+    "cat <<EOF\nx\nEOF",
+    "! rm a",
+    "rg --pre sh x",
+    "${EDITOR} a",
+    "date 01020304",
+]
+
+
+@pytest.mark.parametrize("command", READS)
+def test_a_command_that_only_reads_is_recognised(command: str) -> None:
+    assert is_read_only(command)
+
+
+@pytest.mark.parametrize("command", CHANGES)
+def test_everything_else_counts_as_changing(command: str) -> None:
+    assert not is_read_only(command)
+
+
+def test_a_value_that_is_no_text_counts_as_changing() -> None:
+    assert not is_read_only(["ls"])  # type: ignore[arg-type]
