@@ -4,6 +4,7 @@ Errors::
 
     ToolError               anything a tool refuses or fails at; the agent is told its message
     ├── InvalidArguments    the arguments do not fit the tool's schema
+    ├── UnknownTool         no tool of that name; the message lists those there are
     ├── Forbidden           outside the working directory, a private address, a shell, a write by SQL
     └── ToolTimeout         the tool used up its own time limit
     ToolStopped             should_stop() became true; nobody waits for a result any more
@@ -28,6 +29,10 @@ class ToolError(Exception):
 
 class InvalidArguments(ToolError):
     """The arguments do not fit the tool's schema; the message names the argument and what is expected."""
+
+
+class UnknownTool(ToolError):
+    """There is no tool of that name; the message lists those there are."""
 
 
 class Forbidden(ToolError):
@@ -128,7 +133,8 @@ class ToolContext:
     """How often this session asked for the same call before this one."""
     network_latency_seconds: float = 0.0
     """Added by network-like tools where the demo stands for a network; 0 elsewhere. Stated beside the tool."""
-    allow_private_addresses: bool = False
+    allowed_private_hosts: frozenset[str] = frozenset()
+    """Pairs such as "127.0.0.1:8123" that fetch_page may reach although their address is private."""
     should_stop: Callable[[], bool] = _never_stop
     """Cooperative tools ask this at least every 100 ms and raise ToolStopped."""
 
@@ -136,11 +142,11 @@ class ToolContext:
 class Tool(ABC):
     """One tool. To add one, copy the nearest neighbour in tools/builtin/ and name it in catalog.py."""
 
-    name: ClassVar[str] | str
-    description: ClassVar[str] | str
-    parameters: ClassVar[Mapping[str, Any]] | Mapping[str, Any]
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
     """JSON Schema of the arguments object."""
-    policy: ClassVar[ToolPolicy] | ToolPolicy
+    policy: ToolPolicy
     volatile: ClassVar[frozenset[str]] = frozenset()
     """Keys anywhere in `structured` whose values differ from run to run (timings, dates)."""
 

@@ -1,0 +1,26 @@
+"""Every tool by server and name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tools.base import Tool, UnknownTool
+from tools.builtin.edit_file import EditFile
+from tools.builtin.list_files import ListFiles
+from tools.builtin.read_file import ReadFile
+from tools.builtin.run_command import RunCommand
+from tools.builtin.search_text import SearchText
+from tools.builtin.write_file import WriteFile
+
+_ALL: tuple[Tool, ...] = (ListFiles(), ReadFile(), SearchText(), RunCommand(), WriteFile(), EditFile())
+
+BUILTIN: Mapping[str, Tool] = MappingProxyType({tool.name: tool for tool in _ALL})
+"""The tools that come with the product, by name: server "builtin"."""
+
+
+def find(server: str, name: str) -> Tool:
+    """The tool `name` of `server`. Raises UnknownTool, which says what there is."""
+    if server != "builtin":
+        raise UnknownTool(f"There is no server {server!r}; there is 'builtin'.")
+    if name not in BUILTIN:
+        raise UnknownTool(f"There is no tool {name!r}; there are {', '.join(sorted(BUILTIN))}.")
+    return BUILTIN[name]

@@ -1,0 +1,105 @@
+"""Run one call so that whatever happens is a result that can be stored and shown to a model."""
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tools.arguments import validate
+from tools.base import Tool, ToolContext, ToolError, ToolResult, ToolStopped
+
+logger = logging.getLogger(__name__)
+
+MAX_CONTENT_CHARACTERS = 100_000
+MAX_STRUCTURED_CHARACTERS = 400_000
+MAX_DEPTH = 20
+
+
+def execute(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+    """Validate, run, and make storable. Raises ToolStopped only; every other failure is a result with ok=False."""
+    try:
+        validate(tool, arguments)
+        return storable(tool.run(arguments, context))
+    except ToolStopped:
+        raise
+    except ToolError as error:
+        return storable(ToolResult(ok=False, content=str(error)))
+    except Exception as error:
+        logger.exception("%s failed unexpectedly", tool.name)
+        return ToolResult(
+            ok=False, content=f"{tool.name} failed unexpectedly ({type(error).__name__}); try another way."
+        )
+
+
+def storable(result: ToolResult) -> ToolResult:
+    """The same within the limits, without what PostgreSQL's text and jsonb refuse. What was cut is stated."""
+    return ToolResult(result.ok, _bounded_text(result.content), bounded_json(result.structured))
+
+
+def clean_text(text: str) -> str:
+    """Without NUL characters, and with lone surrogates (bytes that were no UTF-8) replaced."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def bounded_json(value: Any) -> Any:
+    """`value` as JSON that can be stored: cleaned, at most MAX_DEPTH deep and about MAX_STRUCTURED_CHARACTERS long.
+
+    What does not fit is replaced by a statement of the cut, in its place.
+    """
+    return _Bounded(MAX_STRUCTURED_CHARACTERS).copy(value, MAX_DEPTH)
+
+
+class _Bounded:
+    """One copying walk that spends a budget of characters."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+
+    def copy(self, value: Any, depth: int) -> Any:
+        if value is None or isinstance(value, (bool, int, float)):
+            self.budget -= 8
+            return _finite(value)
+        if isinstance(value, Mapping):
+            return self._copy_mapping(value, depth)
+        if isinstance(value, (list, tuple)):
+            return self._copy_list(value, depth)
+        return self._copy_text(str(value))
+
+    def _copy_mapping(self, value: Mapping[Any, Any], depth: int) -> Any:
+        if depth == 0:
+            return f"[cut: {len(value)} keys nested deeper than {MAX_DEPTH} levels]"
+        copied: dict[str, Any] = {}
+        for key, item in value.items():
+            if self.budget <= 0:
+                copied["[cut]"] = f"{len(value) - len(copied)} more keys left out"
+                break
+            copied[self._copy_text(str(key))] = self.copy(item, depth - 1)
+        return copied
+
+    def _copy_list(self, value: list[Any] | tuple[Any, ...], depth: int) -> Any:
+        if depth == 0:
+            return f"[cut: {len(value)} items nested deeper than {MAX_DEPTH} levels]"
+        copied: list[Any] = []
+        for item in value:
+            if self.budget <= 0:
+                return [*copied, f"[cut: {len(value) - len(copied)} more items left out]"]
+            copied.append(self.copy(item, depth - 1))
+        return copied
+
+    def _copy_text(self, text: str) -> str:
+        kept = clean_text(text[: max(self.budget, 0)])
+        left_out = len(text) - max(self.budget, 0)
+        self.budget -= len(text) + 4
+        return kept if left_out <= 0 else f"{kept}[cut: {left_out} more characters left out]"
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity."""
+    return value if not isinstance(value, float) or math.isfinite(value) else str(value)
+
+
+def _bounded_text(text: str) -> str:
+    if len(text) <= MAX_CONTENT_CHARACTERS:
+        return clean_text(text)
+    cut = len(text) - MAX_CONTENT_CHARACTERS
+    return f"{clean_text(text[:MAX_CONTENT_CHARACTERS])}\n[cut: {cut} more characters left out]"
