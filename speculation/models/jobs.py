@@ -67,6 +67,7 @@ class ToolJob(models.Model):
     error = models.TextField(blank=True)
     end_reason = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(db_default=Now())
+    enqueued_at = models.DateTimeField(db_default=Now(), help_text="When the broker was last told.")
     started_at = models.DateTimeField(null=True, blank=True)
     promoted_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True, help_text="When the worker let go of it.")
@@ -101,7 +102,11 @@ class ToolJob(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["pool"], name="job_holds_a_slot", condition=Q(status__in=["queued", "running"])),
+            models.Index(
+                fields=["pool"],
+                name="job_holds_a_slot",
+                condition=Q(status__in=["queued", "running", "preempted"], ended_at__isnull=True),
+            ),
             models.Index(fields=["session", "created_at"], name="job_by_session"),
             models.Index(fields=["lease_until"], name="job_recovery", condition=Q(status="running")),
             models.Index(fields=["tool", "-created_at"], name="job_by_tool"),

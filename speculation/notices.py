@@ -1,0 +1,109 @@
+"""Waiting for a job to end or to be given up, notified by PostgreSQL instead of polled.
+
+One LISTEN connection a process, outside the pool, hands notices to any number of waiting threads. A notice may be lost
+(a reconnect, a crash), so whoever waits reads the row again after `look_again_seconds` at the latest. Nobody holds a
+database connection while waiting.
+"""
+
+import logging
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+from psycopg.conninfo import make_conninfo
+
+from speculation.events import NOTICE_CHANNEL
+
+logger = logging.getLogger(__name__)
+
+LOOK_AGAIN_SECONDS = 1.0
+RECONNECT_SECONDS = 0.5
+
+
+class Listener:
+    """Hands notices of NOTICE_CHANNEL to the events that wait for their key. Starts itself, once a process."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._waiting: dict[str, set[threading.Event]] = defaultdict(set)
+        self._lock = threading.Lock()
+        self._listening = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def waiting_for(self, *keys: object) -> Iterator[threading.Event]:
+        """An event that is set by a notice for any of the keys. Subscribe first, then read the row, then wait."""
+        self._start()
+        bell = threading.Event()
+        names = [str(key) for key in keys]
+        with self._lock:
+            for name in names:
+                self._waiting[name].add(bell)
+        try:
+            yield bell
+        finally:
+            with self._lock:
+                for name in names:
+                    self._waiting[name].discard(bell)
+                    if not self._waiting[name]:
+                        del self._waiting[name]
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._listen_for_ever, name="notices", daemon=True)
+                self._thread.start()
+        self._listening.wait(RECONNECT_SECONDS)
+
+    def _listen_for_ever(self) -> None:
+        pause = threading.Event()
+        while True:
+            try:
+                with psycopg.connect(self._url, autocommit=True) as listening:
+                    listening.execute(f"LISTEN {NOTICE_CHANNEL}")
+                    self._listening.set()
+                    self._wake_all()  # what was said while we were away is lost: everybody looks for himself
+                    for notice in listening.notifies():
+                        self._wake(notice.payload)
+            except psycopg.Error as problem:
+                logger.warning("lost the notice connection (%s), connecting again", type(problem).__name__)
+            pause.wait(RECONNECT_SECONDS)
+
+    def _wake(self, key: str) -> None:
+        with self._lock:
+            for bell in self._waiting.get(key, ()):
+                bell.set()
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            for bells in self._waiting.values():
+                for bell in bells:
+                    bell.set()
+
+
+_listeners: dict[tuple[int, str], Listener] = {}
+_making = threading.Lock()
+
+
+def listener() -> Listener:
+    """This process's listener (a forked one gets its own) for the database in use, a test database included."""
+    url = settings.PASTE_LISTEN_URL or _url_of_the_database()
+    with _making:
+        return _listeners.setdefault((os.getpid(), url), Listener(url))
+
+
+def _url_of_the_database() -> str:
+    parameters = connection.get_connection_params()
+    known = {name: parameters[name] for name in ("host", "port", "user", "password", "dbname") if parameters.get(name)}
+    return make_conninfo(**known)
+
+
+def assert_outside_transaction() -> None:
+    """Never wait inside transaction.atomic(): it would hold locks and a connection for as long as a tool runs."""
+    if connection.in_atomic_block:
+        raise AssertionError("waiting inside a transaction")

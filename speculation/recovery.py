@@ -1,0 +1,98 @@
+"""The sweep: what was lost is found by its lease, never by the broker's redelivery.
+
+Every agents worker sweeps; several at once do no harm, since each step is a move that one caller wins.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+
+from speculation import events, jobs
+from speculation.events import SessionLog
+from speculation.models import JobStatus, Session, SessionStatus, ToolJob
+from speculation.submission import hand_over
+from speculation.worker import enqueue
+
+TELL_AGAIN_AFTER = timedelta(seconds=5)
+"""How long a queued job or session waits before the broker is told again."""
+MOST_AT_ONCE = 100
+
+
+def sweep() -> dict[str, int]:
+    """One round; returns how many of each were found."""
+    return {
+        "jobs_of_lost_workers": _each(_lost_jobs(), _recover),
+        "slots_of_lost_workers": _free_lost_slots(),
+        "jobs_told_again": _each(_forgotten_jobs(), _tell_again),
+        "speculations_too_late": _each(_late_speculations(), lambda log, job: jobs.preempt(log, job, "not started in time")),
+        "results_expired": _each(_expired_results(), lambda log, job: jobs.discard(log, job, "expired")),
+        "sessions_handed_over": _hand_over_sessions(),
+    }
+
+
+def _each(found: QuerySet[ToolJob], act: Callable[[SessionLog, ToolJob], bool]) -> int:
+    count = 0
+    for job in found.select_related("tool")[:MOST_AT_ONCE]:
+        with events.writing(job.session_id) as log:
+            job.refresh_from_db()
+            count += act(log, job)
+    return count
+
+
+def _lost_jobs() -> QuerySet[ToolJob]:
+    return ToolJob.objects.filter(status=JobStatus.RUNNING, lease_until__lte=Now())
+
+
+def _recover(log: SessionLog, job: ToolJob) -> bool:
+    """Run it again where that is harmless; else its call ends with an unknown outcome; a guess is given up."""
+    if job.call_id is None:
+        return jobs.preempt(log, job, "worker lost") and jobs.release(log, job, attempt=job.attempt)
+    if jobs.retry_lost(log, job):
+        enqueue(job)
+        return True
+    return jobs.fail_lost(log, job)
+
+
+def _free_lost_slots() -> int:
+    """Given up jobs whose worker never said that it let go."""
+    lost = ToolJob.objects.filter(status=JobStatus.PREEMPTED, ended_at=None, lease_until__lte=Now())
+    return lost.update(ended_at=F("lease_until"))
+
+
+def _forgotten_jobs() -> QuerySet[ToolJob]:
+    return ToolJob.objects.filter(
+        status=JobStatus.QUEUED, call_id__isnull=False, enqueued_at__lte=Now() - TELL_AGAIN_AFTER
+    )
+
+
+def _tell_again(log: SessionLog, job: ToolJob) -> bool:
+    told = ToolJob.objects.filter(pk=job.pk, status=JobStatus.QUEUED).update(enqueued_at=Now()) == 1
+    if told:
+        enqueue(job)
+    return told
+
+
+def _late_speculations() -> QuerySet[ToolJob]:
+    return ToolJob.objects.filter(status=JobStatus.QUEUED, call_id=None, start_before__lte=Now())
+
+
+def _expired_results() -> QuerySet[ToolJob]:
+    return ToolJob.objects.filter(status=JobStatus.SUCCEEDED, call_id=None, expires_at__lte=Now())
+
+
+def _hand_over_sessions() -> int:
+    """Queued sessions nobody claimed, and running ones whose owner's lease ran out.
+
+    A queued session's `lease_until` says until when the broker need not be told again.
+    """
+    unclaimed = Q(status=SessionStatus.QUEUED) & (
+        Q(lease_until__isnull=True, created_at__lte=Now() - TELL_AGAIN_AFTER) | Q(lease_until__lte=Now())
+    )
+    orphaned = Q(status=SessionStatus.RUNNING, lease_until__lte=Now())
+    found = list(Session.objects.filter(unclaimed | orphaned).values_list("pk", flat=True)[:MOST_AT_ONCE])
+    Session.objects.filter(pk__in=found, status=SessionStatus.QUEUED).update(lease_until=Now() + TELL_AGAIN_AFTER)
+    for session_id in found:
+        hand_over(session_id)
+    return len(found)

@@ -1,0 +1,151 @@
+"""Authoritative calls first; the slack is for speculation, which gives way at once.
+
+`serve` answers what an agent asked for: a speculation that fits is promoted, else a job is requested. `speculate` spends
+free slots on the best bids. `make_room` preempts the least useful speculation when real work finds no slot.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, Q
+
+from speculation import events, jobs, locks
+from speculation.events import SessionLog
+from speculation.jobs import JobSpec
+from speculation.models import JobStatus, ToolJob, ToolRecord, WorkerPool
+from speculation.worker import enqueue
+from tools.base import SideEffect
+
+OUTCOMES: Mapping[str, str] = {
+    JobStatus.SUCCEEDED: "used",
+    JobStatus.RUNNING: "joined",
+    JobStatus.QUEUED: "raised",
+}
+"""What a promotion found, by the job's status: PASTE's three cases."""
+
+WHY_UNSERVED: Mapping[str, str] = {
+    "expired": "expired",
+    "invalidated": "world changed",
+    "revoked": "approval revoked",
+    "slot needed": "preempted: a slot was needed",
+}
+
+
+@dataclass(frozen=True)
+class AskedCall:
+    """One call of the agent, ready to be served. `reason`: why nothing was speculated, if nothing was."""
+
+    call_id: str
+    turn: int
+    spec: JobSpec
+    reason: str = "not predicted"
+
+
+def serve(session_id: UUID, attempt: int, asked: Sequence[AskedCall]) -> list[ToolJob]:
+    """One job a call, in order, each the call's own: promoted, requested, or already there (a resumed session)."""
+    with transaction.atomic():
+        tools = locks.share_tools(call.spec.tool.pk for call in asked)
+        with events.writing(session_id, attempt=attempt) as log:
+            served = [_serve_one(log, call, tools[call.spec.tool.pk]) for call in asked]
+    if any(job.status == JobStatus.QUEUED for job in served):
+        make_room(asked[0].spec.pool_id)
+    return served
+
+
+def _serve_one(log: SessionLog, asked: AskedCall, tool: ToolRecord) -> ToolJob:
+    existing = ToolJob.objects.select_related("tool").filter(session=log.session, call_id=asked.call_id).first()
+    if existing is not None:
+        return existing
+    job = _promote(log, asked, tool)
+    if job is None:
+        reason = _why_not(log, asked)
+        job = jobs.request(log, asked.spec, asked.call_id)
+        _tell_asked(log, asked, job, "requested", reason)
+        enqueue(job)
+    return job
+
+
+def _promote(log: SessionLog, asked: AskedCall, tool: ToolRecord) -> ToolJob | None:
+    if asked.spec.effect != SideEffect.NONE:
+        return None
+    held = ToolJob.objects.filter(
+        session=log.session,
+        epoch=log.session.epoch,
+        fingerprint=asked.spec.fingerprint,
+        call_id=None,
+        status__in=jobs.HELD,
+    )
+    for job in held:
+        if jobs.promote(log, job, asked.call_id, policy_version=tool.policy_version):
+            _tell_asked(log, asked, job, OUTCOMES[job.status], "")
+            if job.status == JobStatus.QUEUED:
+                enqueue(job)  # again, and more urgent: the second delivery finds nothing to start
+            return job
+    return None
+
+
+def _tell_asked(log: SessionLog, asked: AskedCall, job: ToolJob, outcome: str, reason: str) -> None:
+    log.append(
+        "call_asked",
+        call_id=asked.call_id,
+        turn=asked.turn,
+        tool=asked.spec.tool.name,
+        arguments=dict(asked.spec.arguments),
+        effect=str(asked.spec.effect),
+        job=str(job.pk),
+        outcome=outcome,
+        reason=reason,
+    )
+
+
+def _why_not(log: SessionLog, asked: AskedCall) -> str:
+    """Why no speculation served this call: the fate of the last one of the same work, else the caller's reason."""
+    if asked.spec.effect != SideEffect.NONE:
+        return "writes: not eligible"
+    last = (
+        ToolJob.objects.filter(session=log.session, fingerprint=asked.spec.fingerprint, call_id=None)
+        .order_by("-created_at")
+        .first()
+    )
+    if last is None:
+        return asked.reason
+    if last.epoch != log.session.epoch:
+        return "world changed"
+    if last.status == JobStatus.FAILED:
+        return "speculative run failed"
+    if last.status == JobStatus.SUCCEEDED:
+        return "expired" if last.expires_at else "approval changed"
+    return WHY_UNSERVED.get(last.end_reason, last.end_reason or asked.reason)
+
+
+def make_room(pool_id: str) -> int:
+    """Preempt as many of the least useful speculations as real work lacks slots. Returns how many gave way."""
+    if _lacking(pool_id, slots=None) <= 0:
+        return 0
+    with transaction.atomic():
+        pool = locks.hold_pool(pool_id)
+        lacking = _lacking(pool_id, slots=pool.slots)
+        if lacking <= 0:
+            return 0
+        least_useful = ToolJob.objects.filter(
+            pool_id=pool_id, call_id=None, status__in=[JobStatus.QUEUED, JobStatus.RUNNING]
+        ).order_by("utility", "-created_at")[:lacking]
+        return sum(_preempt(job, "slot needed") for job in least_useful)
+
+
+def _lacking(pool_id: str, slots: int | None) -> int:
+    """How many jobs more than slots are queued or running, those given up not counted: they let go by themselves."""
+    active = ToolJob.objects.filter(jobs.holding_a_slot(), pool_id=pool_id).exclude(status=JobStatus.PREEMPTED)
+    return active.count() - (_slots_of(pool_id) if slots is None else slots)
+
+
+def _slots_of(pool_id: str) -> int:
+    return WorkerPool.objects.values_list("slots", flat=True).get(pk=pool_id)
+
+
+def _preempt(job: ToolJob, reason: str) -> bool:
+    with events.writing(job.session_id) as log:
+        return jobs.preempt(log, job, reason)

@@ -1,0 +1,82 @@
+"""A session's own moves: one owner at a time, who holds it by a lease and an attempt.
+
+`claim` and `finish` are conditional updates like the moves of jobs.py: True for exactly one caller.
+"""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Q, Value
+from django.db.models.fields import DateTimeField
+from django.db.models.functions import Cast, Now
+
+from speculation import events, jobs
+from speculation.models import Session, SessionStatus
+
+LEASE_SECONDS = 10.0
+
+
+def _lease() -> Any:
+    return Cast(Now() + Value(timedelta(seconds=LEASE_SECONDS)), DateTimeField())
+
+
+def claim(session_id: UUID, owner: str) -> Session | None:
+    """Take a queued session, or one whose owner's lease ran out. None: somebody else has it, or it has ended."""
+    free = Q(status=SessionStatus.QUEUED) | Q(status=SessionStatus.RUNNING, lease_until__lte=Now())
+    with transaction.atomic():
+        claimed = Session.objects.filter(free, pk=session_id).update(
+            status=SessionStatus.RUNNING, owner=owner, lease_until=_lease(), attempt=F("attempt") + 1
+        )
+        if not claimed:
+            return None
+        session = Session.objects.select_related("agent").get(pk=session_id)
+        if session.started_at is None:
+            Session.objects.filter(pk=session_id).update(started_at=Now())
+        return session
+
+
+def begin(session: Session) -> None:
+    """Say in the log that the owner starts, or resumes."""
+    kind = "session_started" if session.attempt == 1 else "session_resumed"
+    events.append(session.pk, kind, attempt=session.attempt, owner=session.owner)
+
+
+def renew(session_ids: list[UUID], owner: str) -> None:
+    """Keep the leases of sessions that this owner runs."""
+    Session.objects.filter(pk__in=session_ids, owner=owner, status=SessionStatus.RUNNING).update(lease_until=_lease())
+
+
+def finish(session: Session, status: SessionStatus, *, answer: str | None = None, error: str | None = None) -> bool:
+    """End the session, if it is still this attempt's. Held speculations go with it. Running calls are left to end."""
+    try:
+        with events.writing(session.pk, attempt=session.attempt) as log:
+            jobs.drop_speculation(log, "session_ended" if status != SessionStatus.SUCCEEDED else "miss")
+            log.append("session_ended", status=str(status), answer=answer, error=error)
+            return (
+                Session.objects.filter(pk=session.pk, status=SessionStatus.RUNNING).update(
+                    status=status, answer=answer, error=error, ended_at=Now(), lease_until=None
+                )
+                == 1
+            )
+    except events.SessionLost:
+        return False
+
+
+def cancel(session_id: UUID) -> bool:
+    """Ask for the end of a session. A queued one ends at once; a running one when its owner sees the request.
+
+    False: it had ended before.
+    """
+    with events.writing(session_id) as log:
+        if log.session.has_ended:
+            return False
+        if log.session.status == SessionStatus.QUEUED:
+            log.append("session_ended", status=str(SessionStatus.CANCELLED), answer=None, error="cancelled")
+            fields: dict[str, Any] = {"status": SessionStatus.CANCELLED, "error": "cancelled", "ended_at": Now()}
+        else:
+            fields = {}
+        Session.objects.filter(pk=session_id).update(cancel_requested_at=Now(), **fields)
+        log.notify(session_id)
+        return True

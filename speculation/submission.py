@@ -1,0 +1,150 @@
+"""Taking a task: check it, store its session, tell the workers.
+
+Errors::
+
+    SubmissionRefused
+    ├── UnknownScriptedTask   a scripted agent can only do its own tasks; `.tasks` lists them
+    ├── InvalidTask           empty, too long, or with characters that cannot be stored
+    └── QueueFull             too many sessions wait; `.retry_after_seconds`
+"""
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from kombu.exceptions import OperationalError as BrokerError
+
+from speculation import events, sessions
+from speculation.agent import demo
+from speculation.models import AgentProfile, ApiKey, Arm, ModelKind, Origin, Session, SessionStatus, SpeculationMode
+
+logger = logging.getLogger(__name__)
+
+LONGEST_TASK_CHARACTERS = 20_000
+
+
+class SubmissionRefused(Exception):
+    """The task was not stored; the message says why and what to do."""
+
+
+class InvalidTask(SubmissionRefused):
+    """Empty, too long, or not storable."""
+
+
+class QueueFull(SubmissionRefused):
+    """Too many sessions wait already."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} sessions wait already. Try again later.")
+        self.retry_after_seconds = 10
+
+
+class UnknownScriptedTask(SubmissionRefused):
+    """A scripted agent was asked for something it has no script for."""
+
+    def __init__(self, agent: str, tasks: Sequence[str]) -> None:
+        super().__init__(f'The scripted agent "{agent}" can only do its own {len(tasks)} tasks.')
+        self.tasks = list(tasks)
+
+
+def submit_task(
+    agent: AgentProfile,
+    task: str,
+    *,
+    speculation: str = "auto",
+    max_turns: int | None = None,
+    timeout_seconds: float | None = None,
+    labels: Mapping[str, str] | None = None,
+    submitted_by: ApiKey | None = None,
+    origin: Origin = Origin.TASK,
+    world: Mapping[str, Any] | None = None,
+    pair: Session | None = None,
+    draw: float | None = None,
+) -> Session:
+    """Store a session and hand it to the agents workers. `draw` in [0, 1) decides holdout and canary.
+
+    Stored means that it will run even if the broker is away just now: the sweep finds it. Raises SubmissionRefused.
+    """
+    check_task(agent, task)
+    waiting = Session.objects.filter(status=SessionStatus.QUEUED).count()
+    if waiting >= settings.PASTE_MOST_QUEUED_SESSIONS:
+        raise QueueFull(waiting)
+    with transaction.atomic():
+        session = Session.objects.create(
+            agent=agent,
+            task=task,
+            arm=arm_of(agent, speculation, random.random() if draw is None else draw),  # noqa: S311  (no secret)
+            speculation=speculation,
+            origin=origin,
+            model_name=model_name_of(agent),
+            max_turns=max_turns or agent.max_turns,
+            timeout_seconds=timeout_seconds,
+            labels=dict(labels or {}),
+            submitted_by=submitted_by,
+            world=dict(world or {}),
+            pair=pair,
+        )
+        with events.writing(session.pk) as log:
+            log.append(
+                "session_queued",
+                agent=agent.name,
+                task=task,
+                arm=str(session.arm),
+                model=session.model_name,
+                scripted=agent.is_scripted,
+            )
+            log.append("user_said", text=task)
+        if pair is not None:
+            Session.objects.filter(pk=pair.pk).update(pair=session)
+        session_id = session.pk
+        transaction.on_commit(lambda: hand_over(session_id))
+    session.refresh_from_db()
+    return session
+
+
+def check_task(agent: AgentProfile, task: str) -> None:
+    """Raises SubmissionRefused where the agent cannot be given this task."""
+    if not task.strip() or len(task) > LONGEST_TASK_CHARACTERS:
+        raise InvalidTask(f"A task has 1 to {LONGEST_TASK_CHARACTERS} characters; this one has {len(task)}.")
+    if "\0" in task:
+        raise InvalidTask("A task cannot hold the character U+0000; remove it.")
+    if agent.model_kind == ModelKind.SCRIPTED and not demo.AGENTS[agent.script].knows(task):
+        raise UnknownScriptedTask(agent.name, demo.AGENTS[agent.script].tasks)
+
+
+def arm_of(agent: AgentProfile, speculation: str, draw: float) -> Arm:
+    """What was asked for, or, for "auto", what the agent's mode and the draw (0 to 1) make of it."""
+    if speculation != "auto":
+        return Arm(speculation)
+    if agent.mode == SpeculationMode.OFF:
+        return Arm.OFF
+    if agent.mode == SpeculationMode.SHADOW:
+        return Arm.SHADOW
+    if agent.mode == SpeculationMode.CANARY:
+        return Arm.ON if draw * 100 < agent.canary_percent else Arm.HOLDOUT
+    return Arm.HOLDOUT if draw * 100 < agent.holdout_percent else Arm.ON
+
+
+def model_name_of(agent: AgentProfile) -> str:
+    """The model as every list and document names it; scripted and recorded ones say so."""
+    if agent.model_kind == ModelKind.OPENAI:
+        return agent.model or settings.PASTE_LLM_MODEL
+    return str(agent.model_kind)
+
+
+def hand_over(session_id: UUID) -> None:
+    """Tell the agents workers. If the broker is away, the sweep finds the session and tells them later."""
+    try:
+        current_app.send_task("speculation.run_session", args=[str(session_id)], queue="agents", retry=False)
+    except (BrokerError, OSError) as problem:
+        logger.warning("the broker is away (%s); the sweep will hand over %s", type(problem).__name__, session_id)
+
+
+def cancel_session(session: Session) -> bool:
+    """Ask for a session's end. False: it had ended before."""
+    return sessions.cancel(session.pk)

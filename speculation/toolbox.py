@@ -1,0 +1,77 @@
+"""What one session's agent may use: each tool's record, its code, and what a call of it becomes as a job."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from speculation.agent.types import ToolSpec
+from speculation.engine.types import ToolTraits
+from speculation.jobs import JobSpec
+from speculation.models import AgentProfile, ToolRecord
+from speculation.worker import find_tool
+from tools.base import SideEffect, Tool, ToolCall
+
+POOL = "tools"
+MEASURED_FROM_RUNS = 5
+"""From so many runs on, a tool's measured mean replaces the duration it declares."""
+
+
+@dataclass(frozen=True)
+class BoxedTool:
+    """A tool as operators know it and as it runs."""
+
+    record: ToolRecord
+    tool: Tool
+
+    @property
+    def expected_seconds(self) -> float:
+        return self.record.mean_seconds if self.record.runs >= MEASURED_FROM_RUNS else self.tool.policy.expected_seconds
+
+    def spec_of(self, arguments: Mapping[str, Any]) -> JobSpec:
+        """The job that a call with these arguments would be."""
+        policy = self.tool.policy
+        return JobSpec(
+            tool=self.record,
+            pool_id=POOL,
+            arguments=arguments,
+            fingerprint=ToolCall(self.record.name, arguments).fingerprint(policy),
+            effect=self.tool.effect_of(arguments),
+            expected_seconds=self.expected_seconds,
+            timeout_seconds=policy.timeout_seconds,
+            ttl_seconds=policy.ttl_seconds,
+        )
+
+    @property
+    def traits(self) -> ToolTraits:
+        """What the engine may know. Whether a guess may run is decided later, call by call, by the policy."""
+        effect = self.tool.policy.effect
+        return ToolTraits(
+            name=self.record.name,
+            reads_only=effect in (SideEffect.NONE, SideEffect.UNKNOWN),
+            changes_world=effect != SideEffect.NONE,
+            expected_seconds=self.expected_seconds,
+            cosmetic_arguments=self.tool.policy.cosmetic_arguments,
+        )
+
+
+class Toolbox(dict[str, BoxedTool]):
+    """An agent's tools by the name the model uses."""
+
+    @classmethod
+    def of(cls, agent: AgentProfile) -> "Toolbox":
+        return cls.made_of(agent.tools.all())
+
+    @classmethod
+    def made_of(cls, records: Iterable[ToolRecord]) -> "Toolbox":
+        return cls({record.name: BoxedTool(record, find_tool(record)) for record in records})
+
+    def specs(self) -> list[ToolSpec]:
+        """The tools as the model is told of them."""
+        return [ToolSpec(box.tool.name, box.tool.description, box.tool.parameters) for box in self.values()]
+
+    def traits(self) -> dict[str, ToolTraits]:
+        return {name: box.traits for name, box in self.items()}
+
+    def refusal(self, name: str) -> str:
+        """What to tell a model that asked for a tool it does not have."""
+        return f'There is no tool "{name}". You may use: {", ".join(sorted(self)) or "none"}.'
