@@ -1,0 +1,106 @@
+"""Keys for programs: made once, shown once, kept only as a hash.
+
+A key is 256 random bits, so a plain SHA-256 is enough: there is nothing to guess, and looking one up costs microseconds.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from speculation.models import ApiKey, AuditEntry
+
+READ, READ_ALL, WRITE = "tasks:read", "tasks:read_all", "tasks:write"
+SCOPES = {
+    WRITE: "submit tasks and cancel one's own",
+    READ: "read the tasks that this key submitted",
+    READ_ALL: "read every task",
+}
+IMPLIED = {READ_ALL: READ}
+MARK = "paste_"
+SHOWN_CHARACTERS = 12
+LONGEST_NAME_CHARACTERS = 100
+SEEN_EVERY = timedelta(minutes=1)
+"""`last_used_at` is no log: one write a minute and key is enough."""
+
+
+class KeyRefused(ValueError):
+    """No such key can be made; the message says why: an unknown scope, no name, a name that is too long."""
+
+
+def create_key(
+    name: str,
+    scopes: Iterable[str],
+    *,
+    who: str,
+    user: AbstractBaseUser | None = None,
+    expires_at: datetime | None = None,
+    why: str = "",
+) -> tuple[ApiKey, str]:
+    """A new key and its text, which nobody can read again later. Raises KeyRefused."""
+    if not name.isprintable() or not 1 <= len(name.strip()) <= LONGEST_NAME_CHARACTERS:
+        raise KeyRefused(f"A key's name has 1 to {LONGEST_NAME_CHARACTERS} printable characters.")
+    granted = sorted(set(scopes))
+    if not granted or not SCOPES.keys() >= set(granted):
+        raise KeyRefused(f"A key needs scopes out of {', '.join(sorted(SCOPES))}; got {', '.join(granted) or 'none'}.")
+    text = MARK + secrets.token_urlsafe(32)
+    with transaction.atomic():
+        key = ApiKey.objects.create(
+            name=name,
+            prefix=text[:SHOWN_CHARACTERS],
+            key_hash=_hash(text),
+            scopes=granted,
+            created_by=user,
+            expires_at=expires_at,
+        )
+        _audit(
+            key,
+            "key created",
+            who,
+            user,
+            why,
+            before=None,
+            after={"name": name, "prefix": key.prefix, "scopes": granted},
+        )
+    return key, text
+
+
+def revoke_key(key: ApiKey, *, who: str, user: AbstractBaseUser | None = None, why: str = "") -> bool:
+    """From the next request on the key is refused. False: it was revoked before."""
+    with transaction.atomic():
+        if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now()):
+            return False
+        _audit(key, "key revoked", who, user, why, before={"revoked": False}, after={"revoked": True})
+    return True
+
+
+def find_key(text: str) -> ApiKey | None:
+    """The valid key with this text, or None: never made, expired or revoked."""
+    unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
+    key = ApiKey.objects.filter(unexpired, key_hash=_hash(text), revoked_at=None).first()
+    if key is not None:
+        unseen = Q(last_used_at=None) | Q(last_used_at__lt=Now() - SEEN_EVERY)
+        ApiKey.objects.filter(unseen, pk=key.pk).update(last_used_at=Now())
+    return key
+
+
+def may(key: ApiKey, scope: str) -> bool:
+    """True if the key carries the scope, or one that implies it."""
+    return any(held == scope or IMPLIED.get(held) == scope for held in key.scopes)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _audit(
+    key: ApiKey, what: str, who: str, user: AbstractBaseUser | None, why: str, *, before: object, after: object
+) -> None:
+    AuditEntry.objects.create(
+        who=who, user=user, what=f"{what}: {key.name} ({key.prefix}…)", before=before, after=after, why=why
+    )
