@@ -1,0 +1,148 @@
+"""Settings, all of them from the environment. README.md lists the variables; bad values end the program with one line."""
+
+from pathlib import Path
+
+from paste_web import embedded, environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Everything this installation keeps: embedded servers' data, run files, logs, generated secrets, worlds of sessions.
+PASTE_HOME = environment.private_folder("PASTE_HOME", BASE_DIR / ".paste")
+PASTE_WORLDS = environment.private_folder("PASTE_WORLDS", PASTE_HOME / "worlds")
+
+SECRET_KEY = environment.kept_secret("PASTE_SECRET_KEY", PASTE_HOME / "secret-key")
+DEBUG = environment.yes_or_no("PASTE_DEBUG", False)
+ALLOWED_HOSTS = environment.listing("PASTE_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+
+# Servers: the given addresses, else those of embedded servers that run under PASTE_HOME, else nowhere (commands that
+# need servers start them before these settings are read, see manage.py).
+_embedded = embedded.running(PASTE_HOME)
+_nowhere = f"postgresql://paste@/paste?host={PASTE_HOME / 'run'}"
+DATABASE_URL = environment.text("DATABASE_URL", _embedded.database_url if _embedded else _nowhere)
+PASTE_LISTEN_URL = environment.url("PASTE_LISTEN_URL", DATABASE_URL, ["postgresql", "postgres"])
+PASTE_BROKER_URL = environment.url(
+    "PASTE_BROKER_URL", _embedded.broker_url if _embedded else "redis://127.0.0.1:6379/0", ["redis", "rediss"]
+)
+
+# Waiting sessions and streams hold no connection, so a small pool serves many of them. Django's own default of 4
+# starves long tasks after 30 s: these are explicit.
+PASTE_DATABASE_POOL = environment.whole_number("PASTE_DATABASE_POOL", 8, least=2, most=500)
+DATABASES = {"default": environment.database_from_url("DATABASE_URL", DATABASE_URL)}
+DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": PASTE_DATABASE_POOL, "timeout": 5}
+DATABASES["default"]["TEST"] = {"NAME": "paste_test"}
+
+# The model that agents without a script talk to.
+PASTE_LLM_BASE_URL = environment.url("PASTE_LLM_BASE_URL", "", ["http", "https"])
+PASTE_LLM_KEY = environment.text("PASTE_LLM_KEY")
+PASTE_LLM_MODEL = environment.text("PASTE_LLM_MODEL")
+
+# Tool slots, and how many of them speculation may never take.
+PASTE_TOOL_SLOTS = environment.whole_number("PASTE_TOOL_SLOTS", 4, least=1, most=1000)
+PASTE_TOOL_RESERVED = environment.whole_number("PASTE_TOOL_RESERVED", 1, most=1000)
+if PASTE_TOOL_RESERVED > PASTE_TOOL_SLOTS:
+    environment.refuse("PASTE_TOOL_RESERVED", "at most PASTE_TOOL_SLOTS")
+PASTE_ALLOWED_PRIVATE_HOSTS = environment.listing("PASTE_ALLOWED_PRIVATE_HOSTS")
+
+PASTE_MOST_QUEUED_SESSIONS = environment.whole_number("PASTE_MOST_QUEUED_SESSIONS", 1000, least=1)
+
+# The demo's stand-ins: a network that is not there, and the pace of a model that is not there. Shown where they act.
+PASTE_NETWORK_LATENCY_SECONDS = environment.number("PASTE_NETWORK_LATENCY_SECONDS", 0.0, most=60)
+PASTE_SCRIPTED_TOKENS_PER_SECOND = environment.number("PASTE_SCRIPTED_TOKENS_PER_SECOND", 40.0, least=0.1, most=100_000)
+PASTE_DEMO_LIBRARY_URL = environment.url("PASTE_DEMO_LIBRARY_URL", "", ["http", "https"])
+
+INSTALLED_APPS = [
+    "unfold",  # before the admin, whose templates it replaces
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "ninja",  # the API's documentation page, served from here and from nowhere else
+    "speculation",
+    "paste_web",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "paste_web.content_security.content_security_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+ROOT_URLCONF = "paste_web.urls"
+ASGI_APPLICATION = "paste_web.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = environment.private_folder("PASTE_STATIC_ROOT", PASTE_HOME / "static")
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True  # pages work before static files were collected, only less compressed
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [PASTE_BROKER_URL], "prefix": "paste"},
+    }
+}
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+
+# Behind TLS, PASTE_HTTPS=1 keeps cookies and browsers on it. SECURE_PROXY_SSL_HEADER is only right behind a proxy.
+PASTE_HTTPS = environment.yes_or_no("PASTE_HTTPS", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PASTE_HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if PASTE_HTTPS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PASTE_HTTPS else None
+CSRF_TRUSTED_ORIGINS = environment.listing("PASTE_TRUSTED_ORIGINS")
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "speculation": {"level": environment.text("PASTE_LOG_LEVEL", "INFO").upper()},
+        "paste_web": {"level": environment.text("PASTE_LOG_LEVEL", "INFO").upper()},
+    },
+}

@@ -1,0 +1,74 @@
+"""A real PostgreSQL and a real broker for the tests that ask for them: one each a run, in a folder of the run's own.
+
+Runs side by side share nothing, and a developer's own settings and running demo are out of reach.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from paste_web import environment
+from paste_web.celery import app as celery_app
+from paste_web.postgres_server import start_postgres
+from paste_web.valkey_server import start_valkey
+
+KEPT_VARIABLES = {"PASTE_REQUIRE_BROWSER", "PASTE_POSTGRES_BIN", "PASTE_VALKEY_SERVER"}
+
+for name in list(os.environ):
+    if (name.startswith("PASTE_") or name.startswith("DATABASE_URL")) and name not in KEPT_VARIABLES:
+        del os.environ[name]
+HOME = Path(tempfile.mkdtemp(prefix="paste-test-", dir="/tmp"))
+os.environ["PASTE_HOME"] = str(HOME)
+os.environ["DJANGO_SETTINGS_MODULE"] = "paste_web.settings"
+# Playwright's synchronous interface runs an event loop in the thread of the test, which also asks the database.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def database_url() -> Iterator[str]:
+    """URL of the run's test database, also Django's: migrated once a test uses Django's database fixtures."""
+    server = start_postgres(HOME, HOME / "postgres.log", is_throwaway=True)
+    with psycopg.connect(server.url, autocommit=True) as administrator:
+        administrator.execute("CREATE DATABASE paste_test")
+    url = server.url.replace("@/paste?", "@/paste_test?")
+    default = settings.DATABASES["default"]
+    # In place: Django's connections hold these very dictionaries.
+    default.update({key: value for key, value in environment.database_from_url("DATABASE_URL", server.url).items() if key != "OPTIONS"})
+    settings.DATABASE_URL = settings.PASTE_LISTEN_URL = url
+    yield url
+    connection.close()
+    connection.close_pool()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(database_url: str) -> None:
+    """pytest-django asks for this before it prepares the test database."""
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Migrate the database that is there, since tests without Django may already use it; it goes with its server."""
+    return True
+
+
+@pytest.fixture(scope="session")
+def broker_url() -> Iterator[str]:
+    """URL of the run's own broker; Celery and the channel layer of this process use it from now on."""
+    server = start_valkey(HOME / "valkey.log")
+    settings.PASTE_BROKER_URL = server.url
+    settings.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] = [server.url]
+    celery_app.conf.broker_url = server.url
+    yield server.url
+    server.stop()
