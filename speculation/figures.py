@@ -1,0 +1,288 @@
+"""The numbers, defined once: every page, the API and the commands read these. Pure; all times in seconds.
+
+For one authoritative call: **waited** (a) is what the agent waited for it. **interference** (i) is the part of its queue
+time during which an unpromoted speculation of the session held a slot; whether another slot was free is not in the log,
+so this never flatters. **without** (u) is what it would have waited without speculation: a - i if nothing served it,
+else the shorter of the serving run's duration and the tool's usual one, plus the usual queue wait.
+
+For a turn, P(x) is the critical path through its calls with waits x, order and parallelism as they were. Then
+net saved = P(u) - P(a), interference = P(a) - P(a - i), saved = net saved + interference; a session sums over turns.
+So task seconds + net saved is the same schedule with every u. **hidden** is for the picture: the part of a serving run
+before its call was asked for. **wasted** is worker time of runs that nobody asked for in time.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from speculation.spans import Call, Run
+from speculation.story import Story
+
+Interval = tuple[float, float]
+
+WASTE_REASONS = ("failed", "preempted", "revoked", "invalidated", "expired", "miss")
+SERVED = ("used", "joined", "raised")
+
+
+@dataclass(frozen=True)
+class CallFigures:
+    """One call's numbers. `until` is its return, or now while it is open."""
+
+    call: Call
+    run: Run | None
+    until: float
+    waited_seconds: float
+    interference_seconds: float
+    without_seconds: float
+    hidden_seconds: float
+    would_hide_seconds: float
+
+    @property
+    def run_seconds(self) -> float:
+        if self.run is None or self.run.started_at is None:
+            return 0.0
+        return max(0.0, self.run.let_go_at(self.until) - self.run.started_at)
+
+
+@dataclass(frozen=True)
+class TurnFigures:
+    """One turn's numbers: critical paths P(a), P(u), P(a - i), and how long the model decoded."""
+
+    turn: int
+    decode_seconds: float
+    waited_seconds: float
+    without_seconds: float
+    undisturbed_seconds: float
+
+    @property
+    def net_saved_seconds(self) -> float:
+        return self.without_seconds - self.waited_seconds
+
+    @property
+    def interference_seconds(self) -> float:
+        return self.waited_seconds - self.undisturbed_seconds
+
+    @property
+    def saved_seconds(self) -> float:
+        return self.net_saved_seconds + self.interference_seconds
+
+
+@dataclass(frozen=True)
+class Waste:
+    """A run that nobody asked for in time, and why; `seconds` of a worker."""
+
+    run: Run
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A session's numbers; "so far" while it runs."""
+
+    queued_seconds: float
+    task_seconds: float
+    decode_seconds: float
+    calls: Sequence[CallFigures] = ()
+    turns: Sequence[TurnFigures] = ()
+    wasted: Sequence[Waste] = ()
+    launches: int = 0
+
+    waited_seconds: float = field(init=False)
+    interference_seconds: float = field(init=False)
+    net_saved_seconds: float = field(init=False)
+    hidden_seconds: float = field(init=False)
+    would_hide_seconds: float = field(init=False)
+    wasted_seconds: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        sums = {
+            "waited_seconds": sum(turn.waited_seconds for turn in self.turns),
+            "interference_seconds": sum(turn.interference_seconds for turn in self.turns),
+            "net_saved_seconds": sum(turn.net_saved_seconds for turn in self.turns),
+            "hidden_seconds": sum(call.hidden_seconds for call in self.calls),
+            "would_hide_seconds": sum(call.would_hide_seconds for call in self.calls),
+            "wasted_seconds": sum(waste.seconds for waste in self.wasted),
+        }
+        for name, value in sums.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def saved_seconds(self) -> float:
+        return self.net_saved_seconds + self.interference_seconds
+
+    @property
+    def without_speculation_seconds(self) -> float:
+        return self.task_seconds + self.net_saved_seconds
+
+    @property
+    def hits(self) -> int:
+        """Calls that a run already started or finished served."""
+        return sum(call.call.outcome in ("used", "joined") for call in self.calls)
+
+    @property
+    def eligible_calls(self) -> int:
+        return sum(call.call.is_eligible for call in self.calls)
+
+    @property
+    def wasted_seconds_by_reason(self) -> dict[str, float]:
+        """Only reasons that occurred, in their fixed order."""
+        sums = {reason: sum(w.seconds for w in self.wasted if w.reason == reason) for reason in WASTE_REASONS}
+        return {reason: seconds for reason, seconds in sums.items() if any(w.reason == reason for w in self.wasted)}
+
+    def to_json(self) -> dict[str, Any]:
+        """The `figures` of a task's document; seconds to the millisecond."""
+        names = (
+            "queued_seconds task_seconds without_speculation_seconds saved_seconds interference_seconds net_saved_seconds "
+            "decode_seconds waited_seconds hidden_seconds wasted_seconds"
+        )
+        seconds = {name: round(getattr(self, name), 3) + 0.0 for name in names.split()}
+        return {**seconds, "launches": self.launches, "hits": self.hits, "eligible_calls": self.eligible_calls}
+
+
+def compute(
+    story: Story,
+    *,
+    now: float | None = None,
+    usual_seconds: Mapping[str, float] | None = None,
+    usual_queue_seconds: float = 0.0,
+) -> Figures:
+    """All numbers of one session.
+
+    `now`: seconds since its start, for a session that still runs (default: its last entry). `usual_seconds`: a tool's
+    median authoritative duration, only for tools with 20 such calls or more. `usual_queue_seconds`: of the holdout.
+    """
+    end = story.ended_at if story.ended_at is not None else max(story.last_at, now or 0.0)
+    usual = usual_seconds or {}
+    guesses = [run for run in story.runs.values() if run.ran_ahead]
+    busy = [(run.first_started_at or 0.0, _guess_until(run, end)) for run in guesses]
+    calls = [_call_figures(story, call, end, busy, usual, usual_queue_seconds) for call in story.calls.values()]
+    return Figures(
+        queued_seconds=_queued_seconds(story, end),
+        task_seconds=end - story.started_at if story.started_at is not None else 0.0,
+        decode_seconds=sum((turn.ended_at if turn.ended_at is not None else end) - turn.started_at for turn in story.turns),
+        calls=calls,
+        turns=[_turn_figures(story, number, calls, end) for number in sorted({turn.number for turn in story.turns})],
+        wasted=[waste for run in story.runs.values() if (waste := _waste(story, run, end))],
+        launches=len(guesses),
+    )
+
+
+def _queued_seconds(story: Story, end: float) -> float:
+    if story.queued_at is None:
+        return 0.0
+    return (story.started_at if story.started_at is not None else end) - story.queued_at
+
+
+def _guess_until(run: Run, end: float) -> float:
+    """Until when a run held its slot as a mere guess."""
+    held_until = run.let_go_at(end)
+    return held_until if run.asked_at is None else min(held_until, run.asked_at)
+
+
+def _call_figures(
+    story: Story, call: Call, end: float, busy: Iterable[Interval], usual: Mapping[str, float], usual_queue_seconds: float
+) -> CallFigures:
+    run = story.runs.get(call.job)
+    until = call.returned_at if call.returned_at is not None else max(end, call.asked_at)
+    waited = until - call.asked_at
+    started_at = run.started_at if run and run.started_at is not None else until
+    interference = min(waited, covered((call.asked_at, min(started_at, until)), busy))
+    without = waited - interference
+    if call.outcome in SERVED and call.returned_at is not None and run and run.started_at is not None:
+        ran = max(0.0, run.let_go_at(until) - run.started_at)
+        without = min(ran, usual.get(call.tool, ran)) + usual_queue_seconds
+    return CallFigures(
+        call=call,
+        run=run,
+        until=until,
+        waited_seconds=waited,
+        interference_seconds=interference,
+        without_seconds=without,
+        hidden_seconds=_hidden_seconds(call, run, until),
+        would_hide_seconds=_would_hide_seconds(call, run, until),
+    )
+
+
+def _hidden_seconds(call: Call, run: Run | None, until: float) -> float:
+    if run is None or run.started_at is None or call.outcome not in SERVED:
+        return 0.0
+    return max(0.0, min(run.let_go_at(until), call.asked_at) - run.started_at)
+
+
+def _would_hide_seconds(call: Call, run: Run | None, until: float) -> float:
+    """What a prediction that nobody acted on would have hidden: its lead, at most the run's duration."""
+    if call.outcome != "requested" or not call.is_eligible or call.foreseen_at is None or run is None or run.started_at is None:
+        return 0.0
+    return max(0.0, min(run.let_go_at(until) - run.started_at, call.asked_at - call.foreseen_at))
+
+
+def covered(span: Interval, intervals: Iterable[Interval]) -> float:
+    """Seconds of `span` that lie in any of the intervals, overlaps counted once."""
+    low, high = span
+    total = 0.0
+    for start, end in sorted(intervals):
+        start = max(start, low)
+        end = min(end, high)
+        if end > start:
+            total += end - start
+            low = end
+    return total
+
+
+def _turn_figures(story: Story, number: int, calls: Sequence[CallFigures], end: float) -> TurnFigures:
+    mine = [call for call in calls if call.call.turn == number]
+    decoded = [turn for turn in story.turns if turn.number == number]
+    return TurnFigures(
+        turn=number,
+        decode_seconds=sum((turn.ended_at if turn.ended_at is not None else end) - turn.started_at for turn in decoded),
+        waited_seconds=critical_path(mine, [call.waited_seconds for call in mine]),
+        without_seconds=critical_path(mine, [call.without_seconds for call in mine]),
+        undisturbed_seconds=critical_path(mine, [call.waited_seconds - call.interference_seconds for call in mine]),
+    )
+
+
+def critical_path(calls: Sequence[CallFigures], waits: Sequence[float]) -> float:
+    """Seconds from the first ask to the last return if call k waited waits[k], order and parallelism as they were.
+
+    A call comes after another where one of the two may change something and the other had returned: reads run side by
+    side, even where a served one returned before the next was asked for. Pauses stay as they were, so with the actual
+    waits this is exactly the actual time.
+    """
+    if not calls:
+        return 0.0
+    origin = min(call.call.asked_at for call in calls)
+    finish: dict[int, float] = {}
+    for k in sorted(range(len(calls)), key=lambda k: calls[k].call.asked_at):
+        asked_at = calls[k].call.asked_at
+        before = [j for j in finish if _comes_after(calls[k], calls[j])]
+        pause = asked_at - max((calls[j].until for j in before), default=origin)
+        finish[k] = max((finish[j] for j in before), default=0.0) + pause + waits[k]
+    return max(finish.values())
+
+
+def _comes_after(later: CallFigures, earlier: CallFigures) -> bool:
+    both_read = later.call.is_eligible and earlier.call.is_eligible
+    return not both_read and earlier.until <= later.call.asked_at
+
+
+def _waste(story: Story, run: Run, end: float) -> Waste | None:
+    """A started run that can no longer be asked for; None for one that was, or still may be."""
+    if not run.is_unasked or run.started_at is None:
+        return None
+    if run.status in ("queued", "running", "succeeded") and not story.has_ended:
+        return None
+    return Waste(run, waste_reason(story, run), max(0.0, run.let_go_at(end) - run.started_at))
+
+
+def waste_reason(story: Story, run: Run) -> str:
+    """The first that applies: failed, preempted, revoked, invalidated or expired (asked for later), miss (never)."""
+    if run.status == "failed":
+        return "failed"
+    if run.reason in ("revoked", "paused"):
+        return "revoked"
+    if run.status == "preempted" and run.reason not in ("session_ended", "invalidated", "expired"):
+        return "preempted"
+    if any(call.key == run.key and call.asked_at >= run.queued_at for call in story.calls.values()):
+        return "expired" if run.reason == "expired" else "invalidated"
+    return "miss"
