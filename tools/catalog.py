@@ -5,13 +5,32 @@ from types import MappingProxyType
 
 from tools.base import Tool, UnknownTool
 from tools.builtin.edit_file import EditFile
+from tools.builtin.fetch_page import FetchPage
+from tools.builtin.get_record import GetRecord
 from tools.builtin.list_files import ListFiles
+from tools.builtin.list_records import ListRecords
+from tools.builtin.query_table import QueryTable
 from tools.builtin.read_file import ReadFile
 from tools.builtin.run_command import RunCommand
+from tools.builtin.search_documents import SearchDocuments
 from tools.builtin.search_text import SearchText
+from tools.builtin.update_record import UpdateRecord
 from tools.builtin.write_file import WriteFile
 
-_ALL: tuple[Tool, ...] = (ListFiles(), ReadFile(), SearchText(), RunCommand(), WriteFile(), EditFile())
+_ALL: tuple[Tool, ...] = (
+    EditFile(),
+    FetchPage(),
+    GetRecord(),
+    ListFiles(),
+    ListRecords(),
+    QueryTable(),
+    ReadFile(),
+    RunCommand(),
+    SearchDocuments(),
+    SearchText(),
+    UpdateRecord(),
+    WriteFile(),
+)
 
 BUILTIN: Mapping[str, Tool] = MappingProxyType({tool.name: tool for tool in _ALL})
 """The tools that come with the product, by name: server "builtin"."""

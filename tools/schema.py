@@ -26,3 +26,11 @@ def whole_number(description: str, **limits: Any) -> Schema:
 
 def yes_or_no(description: str) -> Schema:
     return {"type": "boolean", "description": description}
+
+
+def key_value(description: str) -> Schema:
+    return {"type": ["string", "integer"], "description": description}
+
+
+def values_by_column(description: str, **limits: Any) -> Schema:
+    return {"type": "object", "description": description, **limits}
