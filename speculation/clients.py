@@ -31,7 +31,7 @@ def model_for(session: Session) -> Model:
         return RecordedModel(recording_of(session), float(session.world.get("time_scale", 1.0)))
     return OpenAIModel(
         base_url=agent.endpoint or settings.PASTE_LLM_BASE_URL,
-        api_key=settings.PASTE_LLM_API_KEY,
+        api_key=settings.PASTE_LLM_KEY,
         model=agent.model or settings.PASTE_LLM_MODEL,
         style=agent.tool_call_style,
     )

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 import psycopg
 from django.conf import settings
 from django.db import connection
-from psycopg.conninfo import make_conninfo
 
 from speculation.events import NOTICE_CHANNEL
 
@@ -92,15 +91,9 @@ _making = threading.Lock()
 
 def listener() -> Listener:
     """This process's listener (a forked one gets its own) for the database in use, a test database included."""
-    url = settings.PASTE_LISTEN_URL or _url_of_the_database()
+    url = settings.PASTE_LISTEN_URL
     with _making:
         return _listeners.setdefault((os.getpid(), url), Listener(url))
-
-
-def _url_of_the_database() -> str:
-    parameters = connection.get_connection_params()
-    known = {name: parameters[name] for name in ("host", "port", "user", "password", "dbname") if parameters.get(name)}
-    return make_conninfo(**known)
 
 
 def assert_outside_transaction() -> None:

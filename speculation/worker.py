@@ -101,8 +101,8 @@ def context_for(job: ToolJob, should_stop: Callable[[], bool]) -> ToolContext:
     """The world that this job's session works on."""
     world = job.session.world
     return ToolContext(
-        root=Path(world.get("root") or settings.PASTE_HOME / "worlds" / "none"),
-        database_url=settings.PASTE_RECORDS_URL if world.get("schema") else "",
+        root=Path(world.get("root") or settings.PASTE_WORLDS / "none"),
+        database_url=settings.DATABASE_URL if world.get("schema") else "",
         schema=world.get("schema", ""),
         repeat=job.repeat,
         network_latency_seconds=float(world.get("network_latency_seconds", 0.0)),

@@ -17,9 +17,9 @@ def prepare(session: Session) -> None:
     if not template or session.world.get("root"):
         return
     world = World(
-        root=settings.PASTE_HOME / "worlds" / session.pk.hex,
+        root=settings.PASTE_WORLDS / session.pk.hex,
         schema=f"world_{session.pk.hex}",
-        database_url=settings.PASTE_RECORDS_URL,
+        database_url=settings.DATABASE_URL,
     )
     remove_world(world)
     create_world(

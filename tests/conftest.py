@@ -4,8 +4,6 @@ Runs side by side share nothing, and a developer's own settings and running demo
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,25 +12,11 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from paste_web import environment
-from paste_web.celery import app as celery_app
+from paste_web import celery_app, environment
 from paste_web.postgres_server import start_postgres
 from paste_web.valkey_server import start_valkey
 
-KEPT_VARIABLES = {"PASTE_REQUIRE_BROWSER", "PASTE_POSTGRES_BIN", "PASTE_VALKEY_SERVER"}
-
-for name in list(os.environ):
-    if (name.startswith("PASTE_") or name.startswith("DATABASE_URL")) and name not in KEPT_VARIABLES:
-        del os.environ[name]
-HOME = Path(tempfile.mkdtemp(prefix="paste-test-", dir="/tmp"))
-os.environ["PASTE_HOME"] = str(HOME)
-os.environ["DJANGO_SETTINGS_MODULE"] = "paste_web.settings"
-# Playwright's synchronous interface runs an event loop in the thread of the test, which also asks the database.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-
-
-def pytest_unconfigure() -> None:
-    shutil.rmtree(HOME, ignore_errors=True)
+HOME = Path(os.environ["PASTE_HOME"])  # set by tests/environment.py, before anything read the settings
 
 
 @pytest.fixture(scope="session")

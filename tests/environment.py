@@ -1,0 +1,21 @@
+"""Loaded before everything else (`-p tests.environment`): a test run has its own home and nobody's settings."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+KEPT_VARIABLES = {"PASTE_REQUIRE_BROWSER", "PASTE_POSTGRES_BIN", "PASTE_VALKEY_SERVER"}
+
+for name in list(os.environ):
+    if (name.startswith("PASTE_") or name.startswith("DATABASE_URL")) and name not in KEPT_VARIABLES:
+        del os.environ[name]
+HOME = Path(tempfile.mkdtemp(prefix="paste-test-", dir="/tmp"))
+os.environ["PASTE_HOME"] = str(HOME)
+os.environ["DJANGO_SETTINGS_MODULE"] = "paste_web.settings"
+# Playwright's synchronous interface runs an event loop in the thread of the test, which also asks the database.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(HOME, ignore_errors=True)
