@@ -1,0 +1,187 @@
+"""The decayed counts behind patterns: read from `Pattern`s, written back as `Pattern`s, bounded in number."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from speculation.engine.types import Pattern, SourceCount
+
+MAX_CONTEXT = 4
+"""Longest context, in signatures."""
+MAX_MAPPING_CONTEXT = 2
+"""Longest context that keeps its own counts of sources and of use before the next write."""
+HALF_LIFE_SESSIONS = 400.0
+
+Context = tuple[str, ...]
+Tally = list[float]
+"""[right, available] when the tool came next, [right, available] when it came before the next change of the world."""
+
+
+def suffixes(signatures: Sequence[str]) -> list[Context]:
+    """The context suffixes of lengths 0 to MAX_CONTEXT that a session has."""
+    recent = tuple(signatures[-MAX_CONTEXT:])
+    return [recent[len(recent) - length :] for length in range(len(recent) + 1)]
+
+
+@dataclass(slots=True)
+class Row:
+    """The counts of one (context, tool), in units of the table's weight."""
+
+    support: float = 0.0
+    soon: float = 0.0
+    sources: dict[str, dict[str, Tally]] = field(default_factory=dict)
+    shapes: dict[str, float] = field(default_factory=dict)
+    """How often the tool was called with exactly these arguments: their names as the text of a JSON list."""
+    seen: dict[str, list[float]] = field(default_factory=dict)
+    """[next, soon]: how often each other tool had a result when this one was called; "" counts all calls."""
+    lead: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """Sum of the seconds until it was asked for, and how often that was known."""
+    enabled: bool = True
+    probability_override: float | None = None
+
+    def tally(self, argument: str, source: str) -> Tally:
+        tallies = self.sources.setdefault(argument, {})
+        found = tallies.get(source)
+        if found is None:
+            found = tallies[source] = [0.0, 0.0, 0.0, 0.0]
+        return found
+
+
+@dataclass(slots=True)
+class Place:
+    """All rows of one context."""
+
+    occurrences: float = 0.0
+    rows: dict[str, Row] = field(default_factory=dict)
+
+    def row(self, tool: str) -> Row:
+        found = self.rows.get(tool)
+        if found is None:
+            found = self.rows[tool] = Row()
+        return found
+
+
+class Table:
+    """Contexts to rows. `weight` is what one observation of the present session counts."""
+
+    def __init__(self, agent: str, patterns: Iterable[Pattern], half_life_sessions: float) -> None:
+        self.agent, self.half_life_sessions = agent, half_life_sessions
+        self.weight = 1.0
+        self.places: dict[Context, Place] = {}
+        known = list(patterns)
+        self.sessions = max((int(p.statistics.get("as_of", 0)) for p in known), default=0)
+        for pattern in known:
+            self._load(pattern)
+
+    def _load(self, pattern: Pattern) -> None:
+        statistics = pattern.statistics
+        age = self.sessions - int(statistics.get("as_of", self.sessions))
+        scale = 0.5 ** (age / self.half_life_sessions)
+        place = self.places.setdefault(tuple(pattern.context), Place())
+        place.occurrences = max(place.occurrences, pattern.occurrences * scale)
+        row = place.rows[pattern.tool] = Row(pattern.support * scale, statistics.get("soon", 0.0) * scale)
+        row.enabled, row.probability_override = pattern.enabled, pattern.probability_override
+        soon = statistics.get("sources_soon", {})
+        for argument, counts in pattern.mapping.items():
+            row.sources[argument] = {
+                c.source: [
+                    c.right * scale,
+                    c.available * scale,
+                    *_scaled(soon.get(argument, {}).get(c.source, (0.0, 0.0)), scale),
+                ]
+                for c in counts
+            }
+        row.shapes = {shape: count * scale for shape, count in statistics.get("shapes", {}).items()}
+        row.seen = {tool: _scaled(pair, scale) for tool, pair in statistics.get("seen", {}).items()}
+        row.lead = _scaled(statistics.get("lead", (0.0, 0.0)), scale)
+
+    def begin_session(self) -> None:
+        """Everything older counts a little less from now on."""
+        self.sessions += 1
+        self.weight *= 2.0 ** (1.0 / self.half_life_sessions)
+        if self.weight > 1e9:
+            self._rescale()
+
+    def _rescale(self) -> None:
+        scale, self.weight = 1.0 / self.weight, 1.0
+        for place in self.places.values():
+            place.occurrences *= scale
+            for row in place.rows.values():
+                row.support, row.soon = row.support * scale, row.soon * scale
+                row.shapes = {shape: count * scale for shape, count in row.shapes.items()}
+                row.seen = {tool: _scaled(pair, scale) for tool, pair in row.seen.items()}
+                row.lead = _scaled(row.lead, scale)
+                for tallies in row.sources.values():
+                    for source, tally in tallies.items():
+                        tallies[source] = _scaled(tally, scale)
+
+    def place(self, context: Context) -> Place:
+        found = self.places.get(context)
+        if found is None:
+            found = self.places[context] = Place()
+        return found
+
+    def evict(self, max_rows: int) -> list[Context]:
+        """Drop the least occurring contexts, the longer first, until at most `max_rows` rows are left; those dropped."""
+        total = sum(len(place.rows) for place in self.places.values())
+        if total <= max_rows:
+            return []
+        order = sorted(
+            (context for context in self.places if context), key=lambda c: (self.places[c].occurrences, -len(c), c)
+        )
+        dropped = []
+        for context in order:
+            if total <= max_rows * 0.9:
+                break
+            total -= len(self.places.pop(context).rows)
+            dropped.append(context)
+        return dropped
+
+    def patterns(self, contexts: Iterable[Context]) -> Iterator[Pattern]:
+        """The rows of these contexts as patterns, in a fixed order."""
+        for context in sorted(contexts, key=lambda c: (len(c), c)):
+            place = self.places.get(context)
+            if place is not None:
+                yield from (self._pattern(context, place, tool) for tool in sorted(place.rows))
+
+    def _pattern(self, context: Context, place: Place, tool: str) -> Pattern:
+        row = place.rows[tool]
+        known = self.places[()].rows[tool].sources if context else row.sources
+        sources = {
+            a: {s: t for s, t in tallies.items() if s in known.get(a, {})} for a, tallies in sorted(row.sources.items())
+        }
+        return Pattern(
+            agent=self.agent,
+            context=context,
+            tool=tool,
+            occurrences=self._shown(place.occurrences),
+            support=self._shown(row.support),
+            mapping={a: self._mapping(tallies) for a, tallies in sources.items() if tallies},
+            statistics=self._statistics(row, sources),
+            enabled=row.enabled,
+            probability_override=row.probability_override,
+        )
+
+    def _mapping(self, tallies: Mapping[str, Tally]) -> tuple[SourceCount, ...]:
+        counts = [SourceCount(s, self._shown(t[0]), self._shown(t[1])) for s, t in tallies.items()]
+        return tuple(sorted(counts, key=lambda c: (-c.right, c.available, c.source)))
+
+    def _statistics(self, row: Row, sources: Mapping[str, Mapping[str, Tally]]) -> dict[str, object]:
+        found: dict[str, object] = {"as_of": self.sessions, "soon": self._shown(row.soon)}
+        if soon := {
+            a: {s: [self._shown(t[2]), self._shown(t[3])] for s, t in ts.items()} for a, ts in sources.items() if ts
+        }:
+            found["sources_soon"] = soon
+        if row.shapes:
+            found["shapes"] = {shape: self._shown(count) for shape, count in sorted(row.shapes.items())}
+        if row.seen:
+            found["seen"] = {tool: [self._shown(n) for n in pair] for tool, pair in sorted(row.seen.items())}
+        if row.lead[1]:
+            found["lead"] = [self._shown(n) for n in row.lead]
+        return found
+
+    def _shown(self, count: float) -> float:
+        return round(count / self.weight, 6)
+
+
+def _scaled(counts: Sequence[float], scale: float) -> list[float]:
+    return [count * scale for count in counts]

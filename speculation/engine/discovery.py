@@ -1,0 +1,139 @@
+"""Finding every symbolic source that would have produced the value of an argument, as the session stood before the call."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from speculation.engine.mapping import Source
+from speculation.engine.memory import MAX_RESULTS, Family, Memory
+from speculation.engine.values import key_of, leaf_name, shapes_of
+
+MAX_RANK = 9
+MAX_FAMILIES = 12
+"""Places considered for one value; more would only be coincidences."""
+MAX_CONSTANT_CHARS = 80
+
+
+def discover(memory: Memory, tool: str, argument: str, value: Any) -> list[Source]:
+    """Sources whose value for (tool, argument) is exactly `value` now. Empty where only the model can know it."""
+    found = [
+        source for family in _families(memory, value) for source in _selections(memory, family, tool, argument, value)
+    ]
+    if isinstance(value, list) and len(value) == 1:
+        found += [
+            _wrapped(source, "list") for source in discover(memory, tool, argument, value[0]) if _is_plain(source)
+        ]
+    if type(value) in (int, float):
+        found += [_wrapped(source, "number") for source in _plain(memory, tool, argument, str(value))]
+    if not found and type(value) is str:
+        found += _compose(memory, tool, argument, value)
+    if len(constant := json.dumps(value, sort_keys=True, default=str)) <= MAX_CONSTANT_CHARS:
+        found.append(Source(constant=constant))
+    return found
+
+
+def _is_plain(source: Source) -> bool:
+    return source.constant is None and not source.wrapper and not source.prefix and not source.suffix
+
+
+def _wrapped(source: Source, wrapper: str) -> Source:
+    return Source(source.family, source.selector, source.rank, wrapper)
+
+
+def _plain(memory: Memory, tool: str, argument: str, value: Any) -> list[Source]:
+    return [s for family in _families(memory, value) for s in _selections(memory, family, tool, argument, value)]
+
+
+def _families(memory: Memory, value: Any) -> list[Family]:
+    key = key_of(value)
+    found: dict[Family, None] = {}
+    for name, parsed in memory.results.items():
+        for path in parsed[-1].index.get(key, ())[:4]:
+            found[Family("result", name, path)] = None
+        if key not in parsed[-1].index:
+            for older in reversed(parsed[-MAX_RESULTS:-1]):
+                if key in older.index:
+                    found.update(dict.fromkeys(Family("results", name, path) for path in older.index[key][:2]))
+                    break
+    names = dict.fromkeys(name for family in found if (name := leaf_name(family.path)))
+    found.update(dict.fromkeys(Family("any", "", f".{name}") for name in list(names)[:3]))
+    found.update(dict.fromkeys(_arguments(memory, value)))
+    if type(value) is str:
+        found.update(dict.fromkeys(_words(memory, value)))
+    return list(found)[:MAX_FAMILIES]
+
+
+def _arguments(memory: Memory, value: Any) -> Iterator[Family]:
+    for name, calls in memory.calls.items():
+        for argument, last in calls[-1].items():
+            if last == value and type(last) is type(value):
+                yield Family("argument", name, f".{argument}")
+        for argument in {a: None for call in calls[-MAX_RESULTS:-1] for a, v in call.items() if v == value}:
+            if calls[-1].get(argument) != value:
+                yield Family("arguments", name, f".{argument}")
+
+
+def _words(memory: Memory, value: str) -> Iterator[Family]:
+    shapes = (*shapes_of(value), "quoted") if " " not in value else ("quoted",)
+    for shape in shapes:
+        for kind in ("user", "said"):
+            if value in memory.values(Family(kind, "", f"~{shape}")):
+                yield Family(kind, "", f"~{shape}")
+        for name in memory.results:
+            if value in memory.values(Family("text", name, f"~{shape}")):
+                yield Family("text", name, f"~{shape}")
+
+
+def _selections(memory: Memory, family: Family, tool: str, argument: str, value: Any) -> Iterator[Source]:
+    """The ways in which a family's list leads to the value."""
+    values = memory.values(family)
+    keys = [key_of(v) for v in values]
+    key = key_of(value)
+    if key not in keys:
+        return
+    position = keys.index(key)
+    if (
+        family.kind in ("result", "argument")
+        and len(values) == 1
+        and "[" not in family.path
+        and "{" not in family.path
+        and "~" not in family.path
+    ):
+        yield Source(family)
+        return
+    if position <= MAX_RANK:
+        yield Source(family, "item", position)
+    if position == len(keys) - 1:
+        yield Source(family, "item", -1)
+    used = memory.used.get((tool, argument), {})
+    if key not in used:
+        yield from _unused(memory, family, keys, position, used)
+
+
+def _unused(memory: Memory, family: Family, keys: list[Any], position: int, used: Any) -> Iterator[Source]:
+    rank = sum(1 for k in keys[:position] if k not in used)
+    if rank <= MAX_RANK:
+        yield Source(family, "next", rank)
+    if len(keys) > 1:
+        order = [i for _, i in memory.closest(family) if keys[i] not in used]
+        if position in order[:4]:
+            yield Source(family, "closest", order.index(position))
+    if position > 0 and keys[position - 1] in used and not any(k in used for k in keys[position + 1 :]):
+        yield Source(family, "following")
+
+
+def _compose(memory: Memory, tool: str, argument: str, value: str) -> list[Source]:
+    """Sources of a part of the value, with what stands before and behind it; or of the path it is an end of."""
+    found: list[Source] = []
+    for family in (Family("user", "", "~path"), *(Family("text", name, "~path") for name in memory.results)):
+        for wrapper in ("basename", "dirname"):
+            for i, path in enumerate(memory.values(family)[: MAX_RANK + 1]):
+                head, _, tail = str(path).rstrip("/").rpartition("/")
+                if value == (tail if wrapper == "basename" else head):
+                    found.append(Source(family, "item", i, wrapper))
+    for start, end in ((1, None), (0, -1)):
+        part = value[start:end]
+        if len(part) >= 4 and not value[0 if start else -1].isalnum():
+            affix = {"prefix": value[0]} if start else {"suffix": value[-1]}
+            found += [Source(s.family, s.selector, s.rank, **affix) for s in _plain(memory, tool, argument, part)]
+    return found[:MAX_FAMILIES]

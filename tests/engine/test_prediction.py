@@ -1,0 +1,139 @@
+"""The predictor learns from few sessions, and does what an operator's override says."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from speculation.engine.mining import Miner
+from speculation.engine.prediction import Predictor
+from speculation.engine.types import Event, EventKind, Pattern, Prediction, ToolTraits
+from tools.base import ToolCall
+
+READS = {
+    name: ToolTraits(name, reads_only=True, changes_world=False)
+    for name in ("search", "fetch", "list_files", "read_file", "get_user", "get_orders", "get_details")
+}
+TOOLS = {**READS, "update": ToolTraits("update", reads_only=False, changes_world=True)}
+
+
+def user(text: str) -> Event:
+    return Event(EventKind.USER, text=text)
+
+
+def call(turn: int, tool: str, result: object, **arguments: object) -> list[Event]:
+    return [
+        Event(EventKind.LLM, turn=turn),
+        Event(EventKind.TOOL, turn=turn, tool=tool, status="ok", arguments=arguments, result=result),
+    ]
+
+
+def research(topic: str, pages: Sequence[str]) -> list[Event]:
+    hits = {"hits": [{"url": f"https://example.org/{page}", "title": page} for page in pages]}
+    events = [user(f"Find out about {topic}"), *call(1, "search", hits, query=topic)]
+    for turn, page in enumerate(pages, start=2):
+        events += call(turn, "fetch", f"The page {page}", url=f"https://example.org/{page}")
+    return [*events, Event(EventKind.LLM, turn=len(pages) + 2, text="Done.")]
+
+
+def support(user_id: str, orders: Sequence[str]) -> list[Event]:
+    events = [
+        user(f"I am {user_id}, where are my orders?"),
+        *call(1, "get_user", {"user_id": user_id, "name": "Some One"}, user_id=user_id),
+        *call(2, "get_orders", {"orders": [{"id": order} for order in orders]}, user_id=user_id),
+    ]
+    for turn, order in enumerate(orders, start=3):
+        events += call(turn, "get_details", {"id": order, "state": "sent"}, order_id=order)
+    return [*events, Event(EventKind.LLM, turn=len(orders) + 3, text="All sent.")]
+
+
+def coding(folder: str, files: Sequence[str]) -> list[Event]:
+    events = [user(f"Fix {folder}"), *call(1, "list_files", "\n".join(f"{folder}/{f}" for f in files), path=folder)]
+    for turn, name in enumerate(files, start=2):
+        events += call(turn, "read_file", f"contents of {name}", path=f"{folder}/{name}")
+    return [*events, Event(EventKind.LLM, turn=len(files) + 2, text="Fixed.")]
+
+
+def mine(*sessions: list[Event]) -> list[Pattern]:
+    miner = Miner("agent", tools=TOOLS)
+    for events in sessions:
+        miner.observe_session(events)
+    return miner.patterns()
+
+
+def predict_each_turn(
+    patterns: Sequence[Pattern], events: Sequence[Event]
+) -> list[tuple[list[Prediction], ToolCall | None]]:
+    """Per model turn the predictions made before it, and the call that came."""
+    session = Predictor(patterns, TOOLS).session()
+    found = []
+    for index, event in enumerate(events):
+        if event.kind == EventKind.LLM:
+            after = events[index + 1] if index + 1 < len(events) else None
+            asked = ToolCall(after.tool, after.arguments) if after and after.kind == EventKind.TOOL else None
+            found.append((session.predict(5)[0], asked))
+        session.observe(event)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("earlier", "third"),
+    [
+        ([research("owls", ["a1", "b", "c"]), research("bats", ["d", "e", "f"])], research("newts", ["g", "h", "i"])),
+        (
+            [support("ann_lee_1", ["#W11", "#W12"]), support("bob_ray_22", ["#W21", "#W22"])],
+            support("cy_fox_333", ["#W31", "#W32"]),
+        ),
+        ([coding("src", ["x.py", "y.py"]), coding("lib", ["p.py", "q.py"])], coding("app", ["m.py", "n.py"])),
+    ],
+)
+def test_two_sessions_are_enough_to_predict_the_third(earlier: list[list[Event]], third: list[Event]) -> None:
+    turns = [(predictions, asked) for predictions, asked in predict_each_turn(mine(*earlier), third)[1:] if asked]
+    for predictions, asked in turns:
+        matching = [p for p in predictions if p.call == asked]
+        assert matching, f"{asked} is not among {predictions}"
+        assert matching[0].probability_before_write >= 0.4
+    assert sum(predictions[0].call == asked for predictions, asked in turns) == len(turns)
+
+
+def test_an_answer_is_an_outcome_that_takes_probability_from_every_call() -> None:
+    patterns = mine(research("owls", ["a"]), research("bats", ["b"]))
+    predictions, _ = predict_each_turn(patterns, research("newts", ["c"]))[-1]
+    assert sum(p.probability for p in predictions) < 0.5
+    assert any(pattern.tool == "" and pattern.support > 0 for pattern in patterns)
+
+
+def test_a_disabled_pattern_without_context_removes_its_tool_altogether() -> None:
+    patterns = [
+        replace(p, enabled=False) if not p.context and p.tool == "fetch" else p
+        for p in mine(research("owls", ["a", "b"]), research("bats", ["c", "d"]))
+    ]
+    turns = predict_each_turn(patterns, research("newts", ["e", "f"]))
+    assert all(p.call.tool != "fetch" for predictions, _ in turns for p in predictions)
+
+
+def test_a_disabled_pattern_is_dropped_from_predictions_of_its_own_context_only() -> None:
+    mined = mine(research("owls", ["a", "b"]), research("bats", ["c", "d"]))
+    patterns = [replace(p, enabled=False) if p.context == ("search:ok",) and p.tool == "fetch" else p for p in mined]
+    turns = predict_each_turn(patterns, research("newts", ["e", "f"]))
+    assert all(p.call.tool != "fetch" for p in turns[1][0])
+    assert any(p.call.tool == "fetch" for p in turns[2][0])
+
+
+def test_an_operators_probability_wins_over_the_mined_one() -> None:
+    mined = mine(research("owls", ["a", "b"]), research("bats", ["c", "d"]))
+    patterns = [
+        replace(p, probability_override=0.01) if p.context == ("search:ok",) and p.tool == "fetch" else p for p in mined
+    ]
+    before = predict_each_turn(mined, research("newts", ["e", "f"]))[1][0][0]
+    after = predict_each_turn(patterns, research("newts", ["e", "f"]))[1][0]
+    assert before.call.tool == "fetch" and before.probability > 0.25
+    assert all(p.probability <= 0.01 for p in after if p.call.tool == "fetch")
+
+
+def test_predictions_for_launching_are_of_read_only_tools_alone() -> None:
+    writes = [user("change it"), *call(1, "update", "ok", id="7"), *call(2, "get_user", {"user_id": "u"}, user_id="7")]
+    session = Predictor(mine(writes, writes), TOOLS).session()
+    session.observe(user("change it"))
+    assert session.predict(5)[0][0].call.tool == "update"
+    assert all(p.call.tool == "get_user" for p in session.predict(5, only_reads=True)[0])
