@@ -1,11 +1,29 @@
 #!/usr/bin/env python3
-"""Django's command line with our settings."""
+"""Django's command line with our settings, beside a PostgreSQL and a broker: the given ones, running ones, or embedded ones."""
 
 import os
 import sys
+from pathlib import Path
 
 from django.core.management import execute_from_command_line
 
-if __name__ == "__main__":
+from paste_web import embedded, environment
+
+WITHOUT_SERVERS = {"help", "version", "--help", "-h", "--version", "check", "collectstatic", "refresh_vendor"}
+
+
+def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "paste_web.settings")
-    execute_from_command_line(sys.argv)
+    if len(sys.argv) < 2 or sys.argv[1] in WITHOUT_SERVERS or "--help" in sys.argv:
+        execute_from_command_line(sys.argv)
+        return
+    home = environment.private_folder("PASTE_HOME", Path(__file__).resolve().parent / ".paste")
+    try:
+        with embedded.servers_in_environment(home):
+            execute_from_command_line(sys.argv)
+    except embedded.ServerError as problem:
+        sys.exit(f"paste: {problem}")
+
+
+if __name__ == "__main__":
+    main()

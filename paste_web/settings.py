@@ -18,8 +18,9 @@ ALLOWED_HOSTS = environment.listing("PASTE_ALLOWED_HOSTS", ["localhost", "127.0.
 # need servers start them before these settings are read, see manage.py).
 _embedded = embedded.running(PASTE_HOME)
 _nowhere = f"postgresql://paste@/paste?host={PASTE_HOME / 'run'}"
-DATABASE_URL = environment.text("DATABASE_URL", _embedded.database_url if _embedded else _nowhere)
-PASTE_LISTEN_URL = environment.url("PASTE_LISTEN_URL", DATABASE_URL, ["postgresql", "postgres"])
+_postgres = ["postgresql", "postgres"]
+DATABASE_URL = environment.url("DATABASE_URL", _embedded.database_url if _embedded else _nowhere, _postgres)
+PASTE_LISTEN_URL = environment.url("PASTE_LISTEN_URL", DATABASE_URL, _postgres)
 PASTE_BROKER_URL = environment.url(
     "PASTE_BROKER_URL", _embedded.broker_url if _embedded else "redis://127.0.0.1:6379/0", ["redis", "rediss"]
 )
@@ -41,11 +42,14 @@ PASTE_TOOL_SLOTS = environment.whole_number("PASTE_TOOL_SLOTS", 4, least=1, most
 PASTE_TOOL_RESERVED = environment.whole_number("PASTE_TOOL_RESERVED", 1, most=1000)
 if PASTE_TOOL_RESERVED > PASTE_TOOL_SLOTS:
     environment.refuse("PASTE_TOOL_RESERVED", "at most PASTE_TOOL_SLOTS")
+PASTE_MOST_QUEUED_SESSIONS = environment.whole_number("PASTE_MOST_QUEUED_SESSIONS", 1000, least=1)
 PASTE_ALLOWED_PRIVATE_HOSTS = environment.listing("PASTE_ALLOWED_PRIVATE_HOSTS")
 
 PASTE_MOST_QUEUED_SESSIONS = environment.whole_number("PASTE_MOST_QUEUED_SESSIONS", 1000, least=1)
+PASTE_API_TASKS_PER_MINUTE = environment.whole_number("PASTE_API_TASKS_PER_MINUTE", 600, least=1)
 
-# The demo's stand-ins: a network that is not there, and the pace of a model that is not there. Shown where they act.
+# The demo's own web site, and its stand-ins: a network that is not there, and the pace of a model that is not there. Shown where they act.
+PASTE_DEMO_LIBRARY_URL = environment.url("PASTE_DEMO_LIBRARY_URL", "", ["http", "https"])
 PASTE_NETWORK_LATENCY_SECONDS = environment.number("PASTE_NETWORK_LATENCY_SECONDS", 0.0, most=60)
 PASTE_SCRIPTED_TOKENS_PER_SECOND = environment.number("PASTE_SCRIPTED_TOKENS_PER_SECOND", 40.0, least=0.1, most=100_000)
 PASTE_DEMO_LIBRARY_URL = environment.url("PASTE_DEMO_LIBRARY_URL", "", ["http", "https"])
@@ -65,6 +69,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "paste_web.api.envelope.ApiEnvelope",  # outermost: also what the rest refuses leaves the API as a problem document
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "paste_web.content_security.content_security_policy",
@@ -114,6 +119,21 @@ CHANNEL_LAYERS = {
         "CONFIG": {"hosts": [PASTE_BROKER_URL], "prefix": "paste"},
     }
 }
+
+CELERY_BROKER_URL = PASTE_BROKER_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A message carries an id and an attempt and nothing else: the row is the result and the truth.
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+# Acknowledged when taken: what a dead worker held is recovered from leases by the sweep, never by redelivery.
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_DEFAULT_QUEUE = "agents"
+CELERY_TASK_ROUTES = {"speculation.run_job": {"queue": "tools"}}
+CELERY_IMPORTS = ["speculation.tasks", "speculation.worker"]
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"

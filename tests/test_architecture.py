@@ -1,0 +1,77 @@
+"""The rules of docs/architecture.md that a program can check."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("paste_web", "speculation", "tools", "tests")
+FORBIDDEN_NAMES = {"utils", "helpers", "common", "core", "services", "manager", "data"}
+LONGEST_FILE, LONGEST_FUNCTION = 300, 60  # ceilings; the aim is 250 and 40
+
+
+def _sources() -> list[Path]:
+    """Our own modules: not the projects that demo agents work on."""
+    found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    return [path for path in found if "worlds" not in path.relative_to(ROOT).parts[:-2]]
+
+
+def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+def _where(path: Path, line: int) -> str:
+    return f"{path.relative_to(ROOT)}:{line}"
+
+
+@pytest.mark.slow
+def test_imports_point_down_only() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert [path.relative_to(ROOT) for path in _sources() if path.stem in FORBIDDEN_NAMES] == []
+
+
+def test_no_import_hides_inside_a_function() -> None:
+    hidden = [
+        _where(path, node.lineno)
+        for path in _sources()
+        for function in _functions(path)
+        for node in ast.walk(function)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    ]
+    assert hidden == []
+
+
+def test_no_import_is_for_the_type_checker_alone() -> None:
+    assert [_where(path, 1) for path in _sources() if path != Path(__file__) and "TYPE_CHECKING" in path.read_text()] == []
+
+
+def test_files_and_functions_stay_small() -> None:
+    long_files = [_where(path, 1) for path in _sources() if len(path.read_text().splitlines()) > LONGEST_FILE]
+    long_functions = [
+        _where(path, function.lineno)
+        for path in _sources()
+        for function in _functions(path)
+        if (function.end_lineno or 0) - function.lineno >= LONGEST_FUNCTION
+    ]
+    assert (long_files, long_functions) == ([], [])
+
+
+def test_modules_have_docstrings() -> None:
+    silent = [
+        _where(path, 1)
+        for path in _sources()
+        if "tests" not in path.parts and "migrations" not in path.parts
+        if path.read_text().strip() and ast.get_docstring(ast.parse(path.read_text())) is None
+    ]
+    assert silent == []
