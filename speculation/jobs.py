@@ -17,7 +17,7 @@ from django.db.models.fields import DateTimeField
 from django.db.models.functions import Cast, Now
 
 from speculation.events import SessionLog
-from speculation.models import JobStatus, PatternRecord, Session, ToolJob, ToolRecord
+from speculation.models import JobStatus, Session, ToolJob, ToolRecord
 from tools.base import SideEffect, ToolResult
 
 LEASE_SECONDS = 10.0
@@ -79,7 +79,7 @@ class JobSpec:
 class Guess:
     """Why a speculation is made."""
 
-    pattern: PatternRecord | None
+    pattern_id: int | None
     probability: float
     utility: float
     policy_version: int
@@ -108,7 +108,7 @@ def speculate(log: SessionLog, spec: JobSpec, guess: Guess) -> ToolJob | None:
     job = _new(
         log.session,
         spec,
-        pattern=guess.pattern,
+        pattern_id=guess.pattern_id,
         probability=guess.probability,
         utility=guess.utility,
         policy_version=guess.policy_version,

@@ -10,11 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Q
 
-from speculation import events, jobs, locks
+from speculation import events, jobs, locks, slack
+from speculation.engine.scheduling import Verdict, admit
+from speculation.engine.types import ToolTraits
+from speculation.engine.utility import Bid
 from speculation.events import SessionLog
-from speculation.jobs import JobSpec
+from speculation.jobs import Guess, JobSpec
 from speculation.models import JobStatus, ToolJob, ToolRecord, WorkerPool
 from speculation.worker import enqueue
 from tools.base import SideEffect
@@ -34,6 +36,10 @@ WHY_UNSERVED: Mapping[str, str] = {
 }
 
 
+START_WITHIN_SECONDS = 5.0
+"""A speculation that found no worker by then has lost most of its head start: it is dropped."""
+
+
 @dataclass(frozen=True)
 class AskedCall:
     """One call of the agent, ready to be served. `reason`: why nothing was speculated, if nothing was."""
@@ -42,6 +48,28 @@ class AskedCall:
     turn: int
     spec: JobSpec
     reason: str = "not predicted"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A bid with the job that it would become. The policy allowed it when the tool's version was the spec's."""
+
+    bid: Bid
+    spec: JobSpec
+    traits: ToolTraits
+    pattern_id: int | None
+    most_parallel: int
+
+
+@dataclass(frozen=True)
+class Forecasted:
+    """All that a turn's prediction came to: what may run, what may not and why, and what stayed vague and why."""
+
+    turn: int
+    epoch: int
+    offers: Sequence[Offer]
+    declined: Sequence[Mapping[str, Any]] = ()
+    abstained: Sequence[Mapping[str, Any]] = ()
 
 
 def serve(session_id: UUID, attempt: int, asked: Sequence[AskedCall]) -> list[ToolJob]:
@@ -119,6 +147,85 @@ def _why_not(log: SessionLog, asked: AskedCall) -> str:
     if last.status == JobStatus.SUCCEEDED:
         return "expired" if last.expires_at else "approval changed"
     return WHY_UNSERVED.get(last.end_reason, last.end_reason or asked.reason)
+
+
+def speculate(session_id: UUID, attempt: int, forecasted: Forecasted) -> list[ToolJob]:
+    """Spend the slack on the best offers, and say in the log what became of each. Returns the jobs that were made."""
+    with transaction.atomic():
+        if not forecasted.offers:
+            with events.writing(session_id, attempt=attempt) as log:
+                _tell_predicted(log, forecasted, [], {})
+            return []
+        tools = locks.share_tools(offer.spec.tool.pk for offer in forecasted.offers)
+        pool = locks.hold_pool(forecasted.offers[0].spec.pool_id)
+        with events.writing(session_id, attempt=attempt) as log:
+            offers = [offer for offer in forecasted.offers if _is_current(log, forecasted, offer, tools)]
+            verdicts = _admit(log, pool, offers)
+            by_fingerprint = {offer.spec.fingerprint: offer for offer in offers}
+            made = {
+                verdict.bid.fingerprint: job
+                for verdict in verdicts
+                if verdict.admitted and (job := _launch(log, verdict, by_fingerprint[verdict.bid.fingerprint]))
+            }
+            _tell_predicted(log, forecasted, verdicts, made)
+    return list(made.values())
+
+
+def _is_current(log: SessionLog, forecasted: Forecasted, offer: Offer, tools: Mapping[int, ToolRecord]) -> bool:
+    """False if the world or the tool's policy has moved on since the forecast was made."""
+    same_policy = tools[offer.spec.tool.pk].policy_version == offer.spec.tool.policy_version
+    return same_policy and log.session.epoch == forecasted.epoch and not log.is_changing
+
+
+def _admit(log: SessionLog, pool: WorkerPool, offers: Sequence[Offer]) -> list[Verdict]:
+    most_parallel = {offer.spec.tool.name: offer.most_parallel for offer in offers}
+    fingerprints = [offer.spec.fingerprint for offer in offers]
+    traits = {offer.spec.tool.name: offer.traits for offer in offers}
+    return admit([offer.bid for offer in offers], slack.measure(pool, log.session, most_parallel, fingerprints), traits)
+
+
+def _launch(log: SessionLog, verdict: Verdict, offer: Offer) -> ToolJob | None:
+    if verdict.preempt is not None:
+        replaced = ToolJob.objects.get(pk=verdict.preempt)
+        if replaced.session_id == log.session.pk:
+            jobs.preempt(log, replaced, "replaced by a better guess")
+        else:
+            _preempt(replaced, "replaced by a better guess")
+    prediction = verdict.bid.prediction
+    guess = Guess(
+        pattern_id=offer.pattern_id,
+        probability=prediction.probability_before_write,
+        utility=verdict.bid.utility_seconds,
+        policy_version=offer.spec.tool.policy_version,
+        start_within_seconds=START_WITHIN_SECONDS,
+        sources=prediction.sources,
+    )
+    job = jobs.speculate(log, offer.spec, guess)
+    if job is not None:
+        enqueue(job)
+    return job
+
+
+def _tell_predicted(
+    log: SessionLog, forecasted: Forecasted, verdicts: Sequence[Verdict], made: Mapping[str, ToolJob]
+) -> None:
+    judged = [
+        {
+            "tool": verdict.bid.prediction.call.tool,
+            "arguments": dict(verdict.bid.prediction.call.arguments),
+            "probability": verdict.bid.prediction.probability_before_write,
+            "utility": verdict.bid.utility_seconds,
+            "pattern": verdict.bid.prediction.pattern,
+            "verdict": str(verdict.refused or "admitted"),
+            "job": str(made[verdict.bid.fingerprint].pk) if verdict.bid.fingerprint in made else None,
+        }
+        for verdict in verdicts
+    ]
+    candidates = [*judged, *forecasted.declined]
+    if candidates or forecasted.abstained:
+        log.append(
+            "predicted", turn=forecasted.turn, candidates=candidates, abstained=[dict(item) for item in forecasted.abstained]
+        )
 
 
 def make_room(pool_id: str) -> int:

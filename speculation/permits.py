@@ -1,0 +1,62 @@
+"""What a session's guesses may do now: the decisions about its tools, read again whenever one moved."""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from speculation.jobs import JobSpec
+from speculation.models import Approval, Arm, Session, ToolRecord
+from speculation.toolbox import BoxedTool, Toolbox
+from speculation.verdicts import is_speculable, newest_approval
+
+
+def canary_draw(session: Session) -> float:
+    """A number in [0, 1), the same for a session's whole life, on whatever worker it runs."""
+    return int.from_bytes(hashlib.sha256(session.pk.bytes).digest()[:6]) / 2**48
+
+
+class Permits:
+    """The newest decision on each tool of the box, and the check of one call against it."""
+
+    def __init__(self, session: Session, toolbox: Toolbox) -> None:
+        self._session, self._toolbox = session, toolbox
+        self._approvals: dict[int, Approval | None] = {}
+        self._draw = canary_draw(session)
+
+    def refresh(self) -> int:
+        """Read what moved since the last time. Returns the session's epoch as of now."""
+        known = {box.record.pk: box for box in self._toolbox.values()}
+        for record in ToolRecord.objects.filter(pk__in=known):
+            box = known[record.pk]
+            if record.pk not in self._approvals or record.policy_version != box.record.policy_version:
+                self._approvals[record.pk] = newest_approval(record, self._session.agent)
+            self._toolbox[record.name] = replace(box, record=record)
+        return Session.objects.values_list("epoch", flat=True).get(pk=self._session.pk)
+
+    def against(self, spec: JobSpec) -> str:
+        """The first reason against running this before it is asked for; empty if there is none."""
+        verdict = is_speculable(
+            spec.tool,
+            self._approvals.get(spec.tool.pk),
+            effect=spec.effect,
+            arguments=spec.arguments,
+            pool=None,  # whether speculation is paused is looked up under the pool's lock, at admission
+            canary_draw=self._draw,
+            now=datetime.now(UTC),
+        )
+        if verdict.allowed and self._session.arm != Arm.ON:
+            return f"{self._session.arm}: nothing runs early"
+        return "" if verdict.allowed else verdict.reason
+
+    def limited(self, spec: JobSpec) -> JobSpec:
+        """The job with the lifetime that the decision allows its result."""
+        approval = self._approvals.get(spec.tool.pk)
+        if approval is None or approval.ttl_seconds is None:
+            return spec
+        return replace(spec, ttl_seconds=min(spec.ttl_seconds, approval.ttl_seconds))
+
+    def most_parallel(self, box: BoxedTool) -> int:
+        """How many calls of the tool may run at once."""
+        approval = self._approvals.get(box.record.pk)
+        limit = approval.max_parallel if approval else None
+        return min(box.tool.policy.max_parallel, limit) if limit else box.tool.policy.max_parallel

@@ -1,0 +1,126 @@
+"""What Celery is asked to do: run a session, mine, sweep. A task loads by id and makes one call."""
+
+import logging
+import threading
+from typing import Any
+from uuid import UUID
+
+from celery import shared_task
+from celery.signals import worker_process_init, worker_ready
+from django.db import DatabaseError, connection
+
+from speculation import learning, recovery, sessions, worlds
+from speculation.agent.loop import AgentLoop
+from speculation.agent.types import Outcome, SessionStopped
+from speculation.clients import model_for, user_for
+from speculation.conversation import conversation
+from speculation.events import SessionLost, bell
+from speculation.forecast import Forecast
+from speculation.history import events_of
+from speculation.leases import keeper, owner
+from speculation.models import Arm, Session, SessionStatus
+from speculation.runtime import Cancelled, SessionRuntime
+from speculation.toolbox import Toolbox
+
+logger = logging.getLogger(__name__)
+
+SWEEP_EVERY_SECONDS = 2.0
+
+
+@shared_task(name="speculation.run_session", ignore_result=True)
+def run_session(session_id: str) -> None:
+    """Run a session to its end, from wherever its log has got to. A second delivery finds it taken."""
+    try:
+        session = sessions.claim(UUID(session_id), owner())
+        if session is not None:
+            with keeper.keeping(session.pk):
+                _run(session)
+    except SessionLost:
+        logger.warning("session %s went on elsewhere", session_id)
+    except DatabaseError as problem:  # the lease runs out, and the sweep hands the session to a worker that can
+        logger.warning("left session %s to the sweep: %s", session_id, type(problem).__name__)
+    finally:
+        connection.close()
+
+
+def _run(session: Session) -> None:
+    try:
+        outcome = _live(session)
+    except Cancelled:
+        finished = sessions.finish(session, SessionStatus.CANCELLED, error="cancelled")
+    except SessionStopped as stop:
+        finished = sessions.finish(session, SessionStatus.FAILED, error=str(stop))
+    except (SessionLost, DatabaseError):
+        raise
+    except Exception as problem:  # whatever it was, the session must not stay running for ever
+        logger.exception("session %s failed", session.short_id)
+        finished = sessions.finish(session, SessionStatus.FAILED, error=f"Internal error: {type(problem).__name__}.")
+    else:
+        finished = sessions.finish(session, SessionStatus(outcome.status), answer=outcome.answer, error=outcome.error)
+    if finished:
+        learning.session_ended(session.pk)
+
+
+def _live(session: Session) -> Outcome:
+    worlds.prepare(session)
+    toolbox = Toolbox.of(session.agent)
+    runtime = SessionRuntime(session, toolbox, _forecast(session, toolbox))
+    loop = AgentLoop(
+        model=model_for(session),
+        user=user_for(session),
+        host=runtime,
+        tools=toolbox.specs(),
+        system_prompt=session.agent.system_prompt,
+        max_turns=session.max_turns,
+    )
+    said = conversation(session)
+    with runtime.listening():
+        sessions.begin(session)
+        try:
+            return loop.run(said)
+        finally:
+            runtime.forecast.settle()
+
+
+def _forecast(session: Session, toolbox: Toolbox) -> Forecast:
+    """The forecast, having seen all that the log holds."""
+    predictor = learning.shelf.predictor_for(session.agent, toolbox.traits()).session()
+    if session.arm != Arm.OFF:
+        for event in events_of(session):
+            predictor.observe(event)
+    return Forecast(session, toolbox, predictor)
+
+
+@shared_task(name="speculation.mine", ignore_result=True)
+def mine(session_id: str) -> None:
+    """Learn from an ended session."""
+    learning.session_ended(UUID(session_id))
+
+
+@worker_ready.connect
+def start_sweeping(sender: Any = None, **_: Any) -> None:
+    """Each agents worker sweeps. A tools worker must not: its children are forked, and forks share no connections."""
+    queues = sender.task_consumer.queues if sender is not None else []
+    if any(queue.name == "agents" for queue in queues):
+        threading.Thread(target=_sweep_for_ever, name="sweep", daemon=True).start()
+
+
+def _sweep_for_ever() -> None:
+    pause = threading.Event()
+    while not pause.wait(SWEEP_EVERY_SECONDS):
+        try:
+            recovery.sweep()
+        except DatabaseError as problem:
+            logger.warning("the sweep found no database: %s", type(problem).__name__)
+        except Exception:
+            logger.exception("the sweep failed; it goes on")
+        finally:
+            connection.close()
+
+
+@worker_process_init.connect
+def forget_the_parent(**_: Any) -> None:
+    """A forked child shares no threads and no connections with its parent."""
+    bell.forget()
+    connection.close()
+    connection.close_pool()
