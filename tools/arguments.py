@@ -30,7 +30,7 @@ def validate(tool: Tool, arguments: Mapping[str, Any]) -> None:
 def _compile(parameters: Mapping[str, Any]) -> Check:
     """Compiled code; the slower interpreter for the few schemas that the compiler does not take."""
     schema = dict(parameters)
-    handlers = {scheme: _refuse_to_fetch for scheme in ("http", "https", "ftp", "file")}
+    handlers = dict.fromkeys(("http", "https", "ftp", "file"), _refuse_to_fetch)
     try:
         check: Check = fastjsonschema.compile(schema, handlers=handlers, use_default=False, use_formats=False)
     except Exception:  # noqa: BLE001 - the compiler raises whatever a strange schema makes it stumble over

@@ -127,8 +127,10 @@ def _parsed(url: str) -> httpx.URL:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise InvalidArguments(f"{url} is not an address: {error}.") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise Forbidden(f"{url}: only http and https addresses with a host can be fetched.")
+    if parsed.scheme not in ("http", "https"):
+        raise Forbidden(f"{url}: only http and https addresses can be fetched.")
+    if not parsed.host or (parsed.port or 0) > 65535:
+        raise InvalidArguments(f"{url} is not an address: it needs a host, and a port below 65536 if any.")
     if parsed.userinfo:
         raise Forbidden("An address with a user name or password in it may not be fetched; leave them out.")
     return parsed
