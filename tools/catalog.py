@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
+from tools import recorded
 from tools.base import Tool, UnknownTool
 from tools.builtin.edit_file import EditFile
 from tools.builtin.fetch_page import FetchPage
@@ -32,14 +34,23 @@ _ALL: tuple[Tool, ...] = (
     WriteFile(),
 )
 
+RECORDED = "recorded."
+
+_NO_DEFINITION: Mapping[str, Any] = MappingProxyType({})
+
 BUILTIN: Mapping[str, Tool] = MappingProxyType({tool.name: tool for tool in _ALL})
 """The tools that come with the product, by name: server "builtin"."""
 
 
-def find(server: str, name: str) -> Tool:
-    """The tool `name` of `server`. Raises UnknownTool, which says what there is."""
+def find(server: str, name: str, definition: Mapping[str, Any] = _NO_DEFINITION) -> Tool:
+    """The tool `name` of `server`: "builtin", or "recorded.<source>", whose tools are all in their stored `definition`.
+
+    Raises UnknownTool, which says what there is.
+    """
+    if server.startswith(RECORDED):
+        return recorded.from_definition(name, definition)
     if server != "builtin":
-        raise UnknownTool(f"There is no server {server!r}; there is 'builtin'.")
+        raise UnknownTool(f"There is no server {server!r}; there are 'builtin' and '{RECORDED}<source>'.")
     if name not in BUILTIN:
         raise UnknownTool(f"There is no tool {name!r}; there are {', '.join(sorted(BUILTIN))}.")
     return BUILTIN[name]

@@ -8,7 +8,17 @@ from typing import Any, ClassVar
 import pytest
 
 from tools.arguments import validate
-from tools.base import InvalidArguments, Tool, ToolContext, ToolError, ToolPolicy, ToolResult, ToolStopped, UnknownTool
+from tools.base import (
+    InvalidArguments,
+    SideEffect,
+    Tool,
+    ToolContext,
+    ToolError,
+    ToolPolicy,
+    ToolResult,
+    ToolStopped,
+    UnknownTool,
+)
 from tools.catalog import BUILTIN, find
 from tools.running import MAX_CONTENT_CHARACTERS, MAX_DEPTH, bounded_json, execute
 from tools.schema import arguments_schema, text, whole_number
@@ -131,3 +141,9 @@ def test_an_unknown_tool_or_server_is_answered_with_what_there_is() -> None:
         find("builtin", "reed_file")
     with pytest.raises(UnknownTool, match="no server 'elsewhere'"):
         find("elsewhere", "read_file")
+
+
+def test_a_recorded_tool_is_found_as_its_definition_says() -> None:
+    reading = find("recorded.tau", "get_user", {"effects": {"kind": "read"}})
+    assert reading.name == "get_user" and reading.effect_of({}) == SideEffect.NONE
+    assert find("recorded.tau", "get_user").effect_of({}) == SideEffect.WRITE
