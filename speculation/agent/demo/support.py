@@ -1,0 +1,206 @@
+"""The support agent: looks a customer's case up, decides by the policy it finds, and settles the refund request."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from speculation.agent.demo.agent import DemoAgent
+from speculation.agent.demo.conversation import Conversation
+from speculation.agent.scripted import Turn
+from speculation.agent.types import Message
+from tools.base import ToolCall
+
+Record = Mapping[str, Any]
+
+_COMPLAINTS = {
+    "double": "{email} was charged twice for the {item}. Look into it and refund the duplicate.",
+    "late": "{email} says that the {item} arrived later than promised. Settle the request for a refund.",
+    "damaged": "{email} reports that the {item} arrived damaged. Decide on the request for a refund.",
+    "cancelled": "{email} cancelled the order of the {item} and wants the money back. Settle the request.",
+}
+_POLICY_QUERIES = {
+    "double": "refund policy duplicate charge",
+    "late": "refund policy late delivery",
+    "damaged": "refund policy damaged goods",
+    "cancelled": "refund policy cancelled order",
+}
+_CASES = (
+    ("double", "mara.okafor@example.com", "standing desk"),
+    ("late", "jonas.weber@example.com", "espresso grinder"),
+    ("damaged", "aiko.tanaka@example.com", "desk lamp"),
+    ("double", "fatima.zahra@example.com", "sewing machine"),
+    ("cancelled", "luis.herrera@example.com", "camping stove"),
+    ("double", "priya.nair@example.com", "bookshelf"),
+    ("damaged", "tom.kowalski@example.com", "record player"),
+    ("double", "samuel.adeyemi@example.com", "air purifier"),
+    ("late", "elena.rossi@example.com", "road bike"),
+    ("damaged", "noah.martin@example.com", "coffee table"),
+    ("cancelled", "ingrid.larsen@example.com", "sleeping bag"),
+    ("double", "peter.lindqvist@example.com", "film camera"),
+    ("damaged", "chloe.dubois@example.com", "mantel clock"),
+    ("late", "oliver.brandt@example.com", "office chair"),
+    ("double", "diego.alvarez@example.com", "electric kettle"),
+    ("damaged", "amina.diallo@example.com", "stand mixer"),
+    ("cancelled", "hana.novakova@example.com", "yoga mat"),
+    ("double", "george.petrou@example.com", "garden bench"),
+)
+_TASKS = tuple(_COMPLAINTS[kind].format(email=email, item=item) for kind, email, item in _CASES)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the task says."""
+
+    kind: str
+    email: str
+    item: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be refunded, out of which payment, and why."""
+
+    amount_cents: int
+    payment_id: str
+    reason: str
+
+
+def continue_support(messages: Sequence[Message]) -> Turn:
+    """The next turn, from the records read so far."""
+    talk = Conversation(messages)
+    case = read_case(talk.task)
+    if failure := talk.failure:
+        return Turn(f"I could not finish: {failure.tool} answered: {failure.content} Please check this request by hand.")
+    customer = _record(talk, "customers")
+    if customer is None:
+        return _find_customer(case)
+    orders = [done.structured for done in talk.all("get_record", table="orders")]
+    order = next((each for each in orders if each["item"] == case.item), None)
+    if order is None:
+        return _look_at_orders(case, customer, len(orders))
+    payments = [done.structured for done in talk.all("get_record", table="payments")]
+    requests, policy = talk.last("list_records", table="refunds"), talk.last("search_documents")
+    if requests is None or policy is None:
+        return _gather(case, order)
+    request, decision = requests.structured["records"][0], decide(case, order, payments, requests.structured["records"][0])
+    if talk.last("update_record") is None:
+        return _settle(case, order, request, decision, policy.structured["hits"][0]["title"])
+    settled = _record(talk, "refunds")
+    if settled is None:
+        return _confirm(request)
+    return _answer(case, order, settled, decision, policy.structured["hits"][0]["title"])
+
+
+def read_case(task: str) -> Case:
+    for kind, text in _COMPLAINTS.items():
+        pattern = re.escape(text).replace(r"\{email\}", r"(\S+@\S+)").replace(r"\{item\}", r"([\w ]+?)")
+        if found := re.fullmatch(pattern, task):
+            return Case(kind, found[1], found[2])
+    raise ValueError(f"not a support task: {task}")
+
+
+def decide(case: Case, order: Record, payments: Sequence[Record], request: Record) -> Decision:
+    """The policies of the demo's shop, applied to what the records say. Money in cents."""
+    payment = payments[-1]
+    goods, fee = order["item_cents"], order["shipping_cents"]
+    if case.kind == "double":
+        captured = [each for each in payments if each["status"] == "captured"]
+        amount = captured[-1]["amount_cents"] if len(captured) > 1 else 0
+        return Decision(amount, captured[-1]["payment_id"], f"{len(captured)} payments were captured for one order")
+    if case.kind == "late":
+        late_days = _days(order["promised_on"], order["delivered_on"])
+        amount = fee + goods // 10 if late_days > 7 else fee
+        return Decision(amount if late_days > 0 else 0, payment["payment_id"], f"it arrived {late_days} days late")
+    if case.kind == "damaged":
+        days = _days(order["delivered_on"], request["reported_on"])
+        reason = f"the damage was reported {days} days after delivery"
+        return Decision(goods if days <= 30 else 0, payment["payment_id"], reason)
+    amount = goods + fee if order["status"] == "cancelled" and order["delivered_on"] is None else 0
+    return Decision(amount, payment["payment_id"], "the order was cancelled before it was shipped")
+
+
+def _find_customer(case: Case) -> Turn:
+    text = (
+        f"The request comes from {case.email} and is about the {case.item}. Before I decide anything I need the "
+        "customer's record, which lists the orders. I start there and read the orders afterwards."
+    )
+    return Turn(text, [ToolCall("get_record", {"table": "customers", "key": case.email})])
+
+
+def _look_at_orders(case: Case, customer: Record, looked_at: int) -> Turn:
+    """Newest first, two at a time: complaints are mostly about recent orders."""
+    following = customer["orders"][looked_at : looked_at + 2]
+    if not following:
+        return Turn(f"{customer['name']} has no order of a {case.item} among {looked_at} orders, so there is nothing to refund.")
+    which = "the two newest" if looked_at == 0 else "the older ones, since it was not among the newest"
+    text = (
+        f"{customer['name']} from {customer['city']} has {len(customer['orders'])} orders. The record does not say "
+        f"which of them is the {case.item}, so I read {which} in full and compare the items."
+    )
+    return Turn(text, [ToolCall("get_record", {"table": "orders", "key": key}) for key in following])
+
+
+def _gather(case: Case, order: Record) -> Turn:
+    text = (
+        f"Order {order['order_id']} is the {case.item}. Now I need what was really charged, the request itself, and what "
+        "our policy says about such a case. These do not depend on each other, so I ask for all of them at once."
+    )
+    calls = [ToolCall("get_record", {"table": "payments", "key": key}) for key in order["payments"]]
+    calls.append(ToolCall("list_records", {"table": "refunds", "where": {"order_id": order["order_id"]}}))
+    calls.append(ToolCall("search_documents", {"query": _POLICY_QUERIES[case.kind], "limit": 3}))
+    return Turn(text, calls)
+
+
+def _settle(case: Case, order: Record, request: Record, decision: Decision, policy: str) -> Turn:
+    verdict = f"{_money(decision.amount_cents)} from {decision.payment_id}" if decision.amount_cents else "nothing"
+    text = (
+        f'The rule is in "{policy}", and the records of order {order["order_id"]} are clear: {decision.reason}. That '
+        f"makes a refund of {verdict}. I write this into the request {request['refund_id']}."
+    )
+    values = {
+        "status": "approved" if decision.amount_cents else "declined",
+        "amount_cents": decision.amount_cents,
+        "payment_id": decision.payment_id,
+    }
+    return Turn(text, [ToolCall("update_record", {"table": "refunds", "key": request["refund_id"], "values": values})])
+
+
+def _confirm(request: Record) -> Turn:
+    text = (
+        f"The update went through. Before I tell the customer, I read the request {request['refund_id']} once more, to be "
+        "sure that it holds the amount and the payment that I meant, and nothing else."
+    )
+    return Turn(text, [ToolCall("get_record", {"table": "refunds", "key": request["refund_id"]})])
+
+
+def _answer(case: Case, order: Record, settled: Record, decision: Decision, policy: str) -> Turn:
+    outcome = f"Request {settled['refund_id']} for order {order['order_id']} ({case.item}) is {settled['status']}"
+    money = f": {_money(settled['amount_cents'])} go back to payment {settled['payment_id']}" if settled["amount_cents"] else ""
+    return Turn(f'{outcome}{money}. Reason: {decision.reason}. Rule: "{policy}".')
+
+
+def _record(talk: Conversation, table: str) -> Record | None:
+    done = talk.last("get_record", table=table)
+    return None if done is None else done.structured
+
+
+def _days(first: str, second: str) -> int:
+    return (date.fromisoformat(second) - date.fromisoformat(first)).days
+
+
+def _money(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02} EUR"
+
+
+SUPPORT = DemoAgent(
+    name="support",
+    title="Support desk",
+    description="Looks up a customer's order, payments and the policy, then settles the refund request.",
+    system_prompt="You settle refund requests. Read the records and the policy first; change only the request itself.",
+    tools=("get_record", "list_records", "search_documents", "update_record"),
+    world="support",
+    tasks=_TASKS,
+    script=continue_support,
+)
