@@ -1,4 +1,4 @@
-"""Which tools may be speculated, who decided it, and the one check that asks.
+"""Which tools may be speculated, and who decided it. verdicts.py is the check that asks.
 
 A decision says that a tool *may* run before it is asked for; the switch says whether it *does* now. Every change is one
 transaction that holds the tool's row: the approval or the flag, the next policy version and the audit entry. Jobs of an
@@ -11,6 +11,7 @@ Errors::
     └── DecisionRefused    no such decision can be: no reason, a tool that writes, a rule that is no JSON Schema
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,22 +25,11 @@ from jsonschema.exceptions import SchemaError
 
 from speculation import events, jobs, locks
 from speculation.models import AgentProfile, Approval, ApprovalLevel, AuditEntry, ToolJob, ToolRecord
-from speculation.verdicts import RUNNING_LEVELS, WRITING, Verdict, is_speculable, newest_approval
+from speculation.verdicts import RUNNING_LEVELS, WRITING, newest_approval
 from tools.base import Tool
 
-__all__ = [
-    "Change",
-    "DecisionOutdated",
-    "DecisionRefused",
-    "PolicyError",
-    "Verdict",
-    "decide",
-    "is_speculable",
-    "newest_approval",
-    "register_tool",
-    "revoke",
-    "switch",
-]
+LONGEST_TTL_SECONDS = 86_400
+MOST_PARALLEL = 1000
 
 
 class PolicyError(Exception):
@@ -92,7 +82,8 @@ def decide(
         held = locks.hold_tool(tool.pk)
         if (held.definition_hash, held.policy_version) != (expected_definition_hash, expected_policy_version):
             raise DecisionOutdated(held)
-        _refuse_impossible(held, level, why, canary_percent, argument_rule, may_tell_outsiders)
+        _refuse_impossible_terms(why, canary_percent, ttl_seconds, max_parallel, argument_rule)
+        _refuse_impossible_level(held, level, may_tell_outsiders)
         before = newest_approval(held, agent)
         approval = Approval.objects.create(
             tool=held,
@@ -167,31 +158,43 @@ def register_tool(server: str, tool: Tool) -> ToolRecord:
     return held
 
 
-def _refuse_impossible(
-    tool: ToolRecord,
-    level: str,
+def _refuse_impossible_terms(
     why: str,
     canary_percent: int,
+    ttl_seconds: float | None,
+    max_parallel: int | None,
     argument_rule: Mapping[str, Any] | None,
-    may_tell_outsiders: bool,
 ) -> None:
-    if level not in ApprovalLevel.values:
-        raise DecisionRefused(f"There is no level {level!r}; there are {', '.join(ApprovalLevel.values)}.")
-    if not why.strip():
-        raise DecisionRefused("Give the reason: whoever reads the audit later needs it.")
+    if not why.strip() or "\0" in why:
+        raise DecisionRefused("Give the reason, in plain text: whoever reads the audit later needs it.")
     if not 1 <= canary_percent <= 100:
         raise DecisionRefused("A canary takes 1 to 100 % of the sessions.")
+    if ttl_seconds is not None and not 0 < ttl_seconds <= LONGEST_TTL_SECONDS:
+        raise DecisionRefused(f"A result is kept for more than 0 and at most {LONGEST_TTL_SECONDS} s.")
+    if max_parallel is not None and not 1 <= max_parallel <= MOST_PARALLEL:
+        raise DecisionRefused(f"1 to {MOST_PARALLEL} speculations of a tool may run at once.")
+    if argument_rule is not None:
+        _refuse_broken_rule(argument_rule)
+
+
+def _refuse_broken_rule(argument_rule: Mapping[str, Any]) -> None:
+    if "\\u0000" in json.dumps(argument_rule):
+        raise DecisionRefused("The argument rule holds the character U+0000, which cannot be stored.")
+    try:
+        Draft202012Validator.check_schema(argument_rule)
+    except SchemaError as problem:
+        raise DecisionRefused(f"The argument rule is no JSON Schema: {problem.message}") from problem
+
+
+def _refuse_impossible_level(tool: ToolRecord, level: str, may_tell_outsiders: bool) -> None:
+    if level not in ApprovalLevel.values:
+        raise DecisionRefused(f"There is no level {level!r}; there are {', '.join(ApprovalLevel.values)}.")
     if level in RUNNING_LEVELS and tool.effect in WRITING:
         raise DecisionRefused(f"{tool.name} writes: it never runs before it is asked for.")
     if level in RUNNING_LEVELS and tool.open_world and not may_tell_outsiders:
         raise DecisionRefused(
             f"{tool.name} sends its arguments to an outside party. Allow that apart, or choose shadow."
         )
-    if argument_rule is not None:
-        try:
-            Draft202012Validator.check_schema(argument_rule)
-        except SchemaError as problem:
-            raise DecisionRefused(f"The argument rule is no JSON Schema: {problem.message}") from problem
 
 
 def _step(

@@ -1,29 +1,24 @@
 """Rows in, documents of the API out."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpRequest
 from django.urls import reverse
 
-from speculation import figures
+from speculation import queries
 from speculation.models import EventRecord, Session
-from speculation.story import Story
 
 
 def task_documents(request: HttpRequest, sessions: Sequence[Session]) -> list[dict[str, Any]]:
-    """One document a session; figures where it has ended. Sessions come with their agent."""
-    logs: dict[UUID, list[EventRecord]] = defaultdict(list)
-    ended = [session.pk for session in sessions if session.has_ended]
-    for event in EventRecord.objects.filter(session_id__in=ended).order_by("session_id", "seq"):
-        logs[event.session_id].append(event)
-    return [_task_document(request, session, logs.get(session.pk)) for session in sessions]
+    """One document a session, in the same order; figures where it has ended. Sessions come with their agent."""
+    told = queries.tell_all(session for session in sessions if session.has_ended)
+    figures = {one.session.pk: one.figures.to_json() for one in told}
+    return [_task_document(request, session, figures.get(session.pk)) for session in sessions]
 
 
-def _task_document(request: HttpRequest, session: Session, log: list[EventRecord] | None) -> dict[str, Any]:
+def _task_document(request: HttpRequest, session: Session, figures: dict[str, Any] | None) -> dict[str, Any]:
     url = request.build_absolute_uri(reverse("api-1:read_task", args=[session.pk]))
     return {
         "id": str(session.pk),
@@ -38,7 +33,7 @@ def _task_document(request: HttpRequest, session: Session, log: list[EventRecord
         "ended_at": moment(session.ended_at),
         "answer": session.answer,
         "error": session.error,
-        "figures": figures.compute(Story(log)).to_json() if log else None,
+        "figures": figures,
         "url": url,
         "events_url": f"{url}/events",
         "ui_url": request.build_absolute_uri(f"/sessions/{session.pk}/"),

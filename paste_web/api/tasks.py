@@ -29,7 +29,7 @@ from paste_web.api.schemas import (
     WaitFor,
 )
 from speculation.access import READ, READ_ALL, WRITE, may
-from speculation.models import AgentProfile, ApiKey, ModelKind, Session
+from speculation.models import AgentProfile, ApiKey, JobStatus, ModelKind, Session
 from speculation.notices import LOOK_AGAIN_SECONDS, assert_outside_transaction, listener
 from speculation.submission import QueueFull, SubmissionRefused, UnknownScriptedTask, cancel_session, submit_task
 
@@ -102,13 +102,14 @@ def read_task(request: HttpRequest, task_id: str, wait: Query[WaitFor]) -> dict[
 def read_events(request: HttpRequest, task_id: str, wanted: Query[EventRange]) -> dict[str, Any]:
     """The log, oldest first. Ask again with after=next_after until `final` is true."""
     refuse_unknown_parameters(request, EventRange)
-    session = _find(request.auth, task_id)  # before its events: what has ended now gets no further ones
+    session = _find(request.auth, task_id)
+    is_settled = session.has_ended and not _has_running_jobs(session)  # asked first: after that no event is written
     events = list(session.events.filter(seq__gt=wanted.after).order_by("seq")[: wanted.limit])
     next_after = events[-1].seq if events else wanted.after
     return {
         "events": [event_document(event) for event in events],
         "next_after": next_after,
-        "final": session.has_ended and next_after >= session.last_seq,
+        "final": is_settled and len(events) < wanted.limit,
     }
 
 
@@ -181,6 +182,12 @@ def _find(key: ApiKey, task_id: str) -> Session:
         return _visible_to(key).select_related("agent").get(pk=UUID(task_id))
     except (ValueError, Session.DoesNotExist):
         raise Problem("not_found", "This key has no such task.") from None
+
+
+def _has_running_jobs(session: Session) -> bool:
+    """An ended session's last jobs may still let go of their slots, and its log says so."""
+    unfinished = session.jobs.filter(status__in=[JobStatus.RUNNING, JobStatus.PREEMPTED], ended_at=None)
+    return unfinished.filter(lease_until__gt=Now()).exists()
 
 
 def _wait_for_end(session_id: UUID, wait_seconds: float) -> None:
