@@ -7,7 +7,7 @@ from tools.base import Forbidden, ToolError
 
 def resolve_inside(root: Path, path: str) -> Path:
     """The real path of `path`, taken relative to `root`. Raises Forbidden for anything outside `root`."""
-    base = root.resolve()
+    base = existing_root(root)
     if "\0" in path:
         raise Forbidden("A path may not contain a NUL character.")
     try:
@@ -17,6 +17,13 @@ def resolve_inside(root: Path, path: str) -> Path:
     if not resolved.is_relative_to(base):
         raise Forbidden(f"{path} lies outside the working directory; use a path relative to it, such as 'src/main.py'.")
     return resolved
+
+
+def existing_root(root: Path) -> Path:
+    """The real path of `root`. Raises ToolError for a session without files, rather than make the folder."""
+    if not root.is_dir():
+        raise ToolError("This session has no working directory, so it has no files and runs no commands.")
+    return root.resolve()
 
 
 def existing_file(root: Path, path: str) -> Path:

@@ -7,6 +7,7 @@ leaves the group. Run workers as a user that may not do harm.
 """
 
 import os
+import resource
 import selectors
 import shutil
 import signal
@@ -19,12 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.base import InvalidArguments, ToolContext, ToolError, ToolStopped, ToolTimeout
+from tools.jail import existing_root
 from tools.waiting import POLL_SECONDS
 
 SEARCH_PATH = os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"])
 """This Python's own programs first, so that an agent's tests run with what is installed here."""
 
-_LIMITS = ("--core=0", "--nofile=1024", f"--fsize={256 * 1024**2}", f"--data={2 * 1024**3}")
+_LIMITS = (("core", resource.RLIMIT_CORE, 0), ("fsize", resource.RLIMIT_FSIZE, 256 * 1024**2),
+           ("data", resource.RLIMIT_DATA, 2 * 1024**3))  # fmt: skip
+"""Bytes: no core dumps, no huge file, no more memory than a test run needs."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,11 @@ def run_child(words: Sequence[str], context: ToolContext, *, timeout_seconds: fl
         raise InvalidArguments("An argument of a program may not contain a NUL character.")
     if os.sep in words[0] or shutil.which(words[0], path=SEARCH_PATH) is None:
         raise ToolError(f"There is no program {words[0]!r}; give the bare name of an installed one.")
+    root = existing_root(context.root)
     child = subprocess.Popen(
         [*_leash(timeout_seconds), *words],
-        cwd=context.root,
-        env=_environment(context.root),
+        cwd=root,
+        env=_environment(root),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -65,10 +70,17 @@ def run_child(words: Sequence[str], context: ToolContext, *, timeout_seconds: fl
 def _leash(timeout_seconds: float) -> list[str]:
     words: list[str] = []
     if prlimit := shutil.which("prlimit", path=SEARCH_PATH):
-        words += [prlimit, *_LIMITS, f"--cpu={int(timeout_seconds) + 1}", "--"]
+        limits = (*_LIMITS, ("cpu", resource.RLIMIT_CPU, int(timeout_seconds) + 1))
+        words += [prlimit, *(f"--{name}={_at_most_ours(kind, most)}" for name, kind, most in limits), "--"]
     if setpriv := shutil.which("setpriv", path=SEARCH_PATH):
         words += [setpriv, "--pdeathsig", "KILL", "--"]
     return words
+
+
+def _at_most_ours(kind: int, most: int) -> int:
+    """Raising a limit above our own would be refused, and the command with it."""
+    own = resource.getrlimit(kind)[1]
+    return most if own == resource.RLIM_INFINITY else min(most, own)
 
 
 def _environment(root: Path) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -187,6 +189,23 @@ def test_a_child_that_writes_without_end_is_stopped_in_time(context: ToolContext
     with pytest.raises(ToolTimeout):
         run_child(["yes"], context, timeout_seconds=0.3, max_output_bytes=1000)
     assert time.monotonic() - began_at < 1
+
+
+def test_a_command_dies_with_its_worker(context: ToolContext) -> None:
+    program = (
+        "import pathlib, sys; from tools.base import ToolContext; from tools.processes import run_child;"
+        "run_child(['python', '-c', 'import os, time; open(\\'pid\\', \\'w\\').write(str(os.getpid())); time.sleep(60)'],"
+        "ToolContext(root=pathlib.Path(sys.argv[1])), timeout_seconds=60, max_output_bytes=10)"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", program, str(context.root)])
+    pid_file = context.root / "pid"
+    for _ in range(1000):
+        if pid_file.exists() and pid_file.read_text():
+            break
+        time.sleep(0.01)
+    worker.kill()
+    worker.wait()
+    _assert_gone([int(pid_file.read_text())], within_seconds=0.5)
 
 
 def test_a_path_with_a_link_out_is_refused_before_anything_runs(context: ToolContext) -> None:

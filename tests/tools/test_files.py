@@ -67,6 +67,17 @@ def test_a_failed_look_says_what_to_do(context: ToolContext) -> None:
     assert "NUL" in ask(context, "read_file", path="a\0b").content
 
 
+def test_a_session_without_a_root_has_no_files(tmp_path: Path) -> None:
+    nowhere = ToolContext(root=tmp_path / "none")
+    for tool, arguments in (
+        ("list_files", {}),
+        ("write_file", {"path": "a", "text": "x"}),
+        ("run_command", {"command": "ls"}),
+    ):
+        assert "no working directory" in execute(BUILTIN[tool], arguments, nowhere).content
+    assert not nowhere.root.exists()
+
+
 def test_a_range_of_lines_may_be_read(context: ToolContext) -> None:
     ask(context, "write_file", path="n.txt", text="".join(f"{n}\n" for n in range(1, 3001)))
     assert ask(context, "read_file", path="n.txt", first_line=5, last_line=6).structured["text"] == "5\n6"
