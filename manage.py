@@ -2,8 +2,10 @@
 """Django's command line with our settings, beside a PostgreSQL and a broker: the given ones, running ones, or embedded ones."""
 
 import os
+import signal
 import sys
 from pathlib import Path
+from typing import Any, NoReturn
 
 from django.core.management import execute_from_command_line
 
@@ -12,7 +14,13 @@ from paste_web import embedded, environment
 WITHOUT_SERVERS = {"help", "version", "--help", "-h", "--version", "check", "collectstatic", "refresh_vendor"}
 
 
+def _interrupt(*_: Any) -> NoReturn:
+    """A polite kill stops whatever was started, just as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
+    signal.signal(signal.SIGTERM, _interrupt)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "paste_web.settings")
     if len(sys.argv) < 2 or sys.argv[1] in WITHOUT_SERVERS or "--help" in sys.argv:
         execute_from_command_line(sys.argv)
@@ -23,6 +31,8 @@ def main() -> None:
             execute_from_command_line(sys.argv)
     except embedded.ServerError as problem:
         sys.exit(f"paste: {problem}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ server sees user 65534 while its files stay root's, so that a private parent fol
 are off, it becomes the user `nobody`, and its data has to live outside private folders.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -90,17 +92,24 @@ def run_to_end(arguments: Sequence[str], identity: Identity = AS_WE_ARE, timeout
 
 
 def start(
-    arguments: Sequence[str], log: IO[bytes], identity: Identity, death_signal: signal.Signals, config: str = ""
+    arguments: Sequence[str],
+    output: IO[bytes] | int,
+    death_signal: signal.Signals,
+    identity: Identity = AS_WE_ARE,
+    config: str = "",
+    folder: str = "/",
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """A child in its own session (Ctrl-C in our terminal is ours alone) that the kernel signals when we die.
 
-    `config` is written to its standard input. The kernel watches the calling thread: start servers from the main one.
+    `config` is written to its standard input. `environment` is ours where it is None. The kernel watches the calling
+    thread: start children from the main one.
     """
     parent = os.getpid()
 
     def prepare() -> None:
         identity.assume()
-        if hasattr(os, "sched_getaffinity"):  # Linux: elsewhere the next start stops what is left over
+        if sys.platform == "linux":  # elsewhere the next start stops what is left over
             _check(_libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0))
             if identity is not IN_NAMESPACE and os.getppid() != parent:
                 os._exit(1)
@@ -108,27 +117,28 @@ def start(
     process = subprocess.Popen(
         arguments,
         stdin=subprocess.PIPE,
-        stdout=log,
+        stdout=output,
         stderr=subprocess.STDOUT,
-        cwd="/",
+        cwd=folder,
+        env=environment,
         start_new_session=True,
         preexec_fn=prepare,
     )
-    assert process.stdin is not None
-    try:
-        process.stdin.write(config.encode())
-        process.stdin.close()
-    except BrokenPipeError:
-        pass  # it ended at once; whoever waits for it to be ready reads its log
+    # A program that ended at once is the business of whoever waits for it to be ready.
+    with contextlib.suppress(BrokenPipeError), process.stdin or contextlib.nullcontext() as standard_input:
+        if standard_input:
+            standard_input.write(config.encode())
     return process
 
 
-def stop(process: subprocess.Popen[bytes], how: signal.Signals, timeout_seconds: float = 20) -> None:
-    """Ask with `how`, wait, and kill only what does not listen."""
+def stop(process: subprocess.Popen[bytes], *politely: signal.Signals, patience_seconds: float = 20) -> None:
+    """Ask with each signal in turn, wait after each, and kill the group of what does not listen."""
+    for how in politely:
+        if process.poll() is None:
+            process.send_signal(how)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience_seconds)
     if process.poll() is None:
-        process.send_signal(how)
-        try:
-            process.wait(timeout_seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from paste_web import progress
 from paste_web.postgres_server import ServerError, start_postgres
 from paste_web.valkey_server import start_valkey
 
@@ -119,7 +120,9 @@ def servers_in_environment(home: Path) -> Iterator[None]:
     if not wanted:
         yield
         return
-    with servers(home) as addresses:
+    with ExitStack() as stack:
+        with progress.step("PostgreSQL and broker", says_done=False):
+            addresses = stack.enter_context(servers(home))
         offered = {"DATABASE_URL": addresses.database_url, "PASTE_BROKER_URL": addresses.broker_url}
         os.environ.update({name: offered[name] for name in wanted})
         yield

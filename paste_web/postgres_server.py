@@ -214,7 +214,7 @@ def start_postgres(home: Path, log_path: Path, is_throwaway: bool = False, attem
     for _ in range(attempts):
         _clear_leftovers(data, socket_folder)
         with log_path.open("ab") as log:
-            process = child.start(arguments, log, identity, death_signal=signal.SIGINT)
+            process = child.start(arguments, log, signal.SIGINT, identity)
         if _wait_until_ready(process, url):
             return PostgresServer(url, process, socket_folder, is_temporary)
         time.sleep(0.5)

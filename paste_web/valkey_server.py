@@ -69,7 +69,7 @@ def start_valkey(log_path: Path, attempts: int = 5) -> ValkeyServer:
         port, password = _free_port(), secrets.token_urlsafe(24)
         config = f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\ndir /\ndaemonize no\n'
         with log_path.open("ab") as log:
-            process = child.start([str(program), "-"], log, child.AS_WE_ARE, signal.SIGTERM, config)
+            process = child.start([str(program), "-"], log, signal.SIGTERM, config=config)
         url = f"redis://:{password}@127.0.0.1:{port}/0"
         if _is_ready(process, url):
             return ValkeyServer(url, process)

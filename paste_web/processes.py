@@ -1,0 +1,120 @@
+"""Our own processes, side by side: start them, keep their logs, notice when one ends, stop them in reverse order."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from paste_web import child
+from paste_web.progress import say
+
+ROTATE_LOG_BYTES = 10_000_000
+WORTH_SHOWING = re.compile(r"\b(ERROR|CRITICAL)\b|^Traceback|^\w*(Error|Exception):")
+
+
+class ProcessEnded(Exception):
+    """A process ended that should not have; nothing is restarted silently."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run, under which name its log and its errors appear, and how to ask it to stop."""
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signals: Sequence[signal.Signals] = (signal.SIGTERM,)
+    patience_seconds: float = 5.0
+
+
+class Processes:
+    """A context: whatever was started in it is stopped at its end, and nothing else. Start from the main thread."""
+
+    def __init__(self, folder: Path, log_folder: Path) -> None:
+        self._folder = folder
+        self._log_folder = log_folder
+        self._started: list[tuple[Program, subprocess.Popen[bytes], threading.Thread]] = []
+
+    def __enter__(self) -> "Processes":
+        self._log_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop_all()
+
+    def start(self, program: Program) -> None:
+        process = child.start(
+            program.arguments,
+            subprocess.PIPE,
+            program.stop_signals[-1],
+            folder=str(self._folder),
+            environment={**os.environ, "PYTHONUNBUFFERED": "1", **program.environment},
+        )
+        log = self.log_path(program.name)
+        if log.exists() and log.stat().st_size > ROTATE_LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+        reader = threading.Thread(target=_keep_log, args=(program.name, process, log), daemon=True)
+        reader.start()
+        self._started.append((program, process, reader))
+
+    def log_path(self, name: str) -> Path:
+        return self._log_folder / f"{name}.log"
+
+    def check(self) -> None:
+        """Raises ProcessEnded if one of them is gone."""
+        for program, process, reader in self._started:
+            if process.poll() is not None:
+                reader.join(2)
+                raise ProcessEnded(f"{program.name} ended with code {process.returncode}; see {self.log_path(program.name)}")
+
+    def stop_all(self) -> None:
+        """Last started, first stopped. A second Ctrl-C meanwhile changes nothing."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            while self._started:
+                program, process, reader = self._started.pop()
+                child.stop(process, *program.stop_signals, patience_seconds=program.patience_seconds)
+                reader.join(2)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _keep_log(name: str, process: subprocess.Popen[bytes], path: Path) -> None:
+    """Copy what the process says to its log; what is an error also goes to our standard error."""
+    assert process.stdout is not None
+    with process.stdout, path.open("ab", buffering=0) as log:
+        for line in process.stdout:
+            log.write(line)
+            text = line.decode(errors="replace").rstrip()
+            if WORTH_SHOWING.search(text):
+                say(f"{name}: {text}")
+
+
+def daphne(host: str, port: int) -> Program:
+    """The web server: pages, API and websockets."""
+    arguments = [sys.executable, "-m", "daphne", "-b", host, "-p", str(port), "paste_web.asgi:application"]
+    return Program("web", arguments)
+
+
+def _worker(queue: str, pool: str, concurrency: int) -> Program:
+    options = ["-Q", queue, "-n", f"{queue}@%h", "-P", pool, "-c", str(concurrency), "-l", "WARNING"]
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    arguments = [sys.executable, "-m", "celery", "-A", "paste_web.celery", "worker", *options, *quiet]
+    # Warm, then cold: what is cut off is recovered from its lease at the next start.
+    return Program(queue, arguments, stop_signals=(signal.SIGTERM, signal.SIGQUIT), patience_seconds=3.0)
+
+
+def agents_worker(concurrency: int = 32) -> Program:
+    """Runs sessions, which mostly wait: threads."""
+    return _worker("agents", "threads", concurrency)
+
+
+def tools_worker(slots: int) -> Program:
+    """Runs tools: one process a slot."""
+    return _worker("tools", "prefork", slots)
