@@ -73,10 +73,11 @@ def continue_coding(messages: Sequence[Message]) -> Turn:
     found = talk.last("search_text")
     if found is None:
         return _search(issue.structured)
-    source_path, test_path = _places(found.structured["matches"], issue.structured["symbol"])
+    matches = found.structured["matches"]
+    source_path, test_path = _places(matches, issue.structured["symbol"])
     source, runs = talk.last("read_file", path=source_path), talk.all("run_command")
     if source is None:
-        return _read_and_run(issue.structured, source_path, test_path)
+        return _read_and_run(issue.structured, source_path, test_path, _callers(matches, source_path))
     if runs[0].ok:
         return Turn(f"The tests in {test_path} pass already, so there is nothing to repair in {source_path}.")
     edit = talk.last("edit_file")
@@ -113,12 +114,20 @@ def _places(matches: Sequence[Mapping[str, Any]], symbol: str) -> tuple[str, str
     return source, f"tests/test_{source.rpartition('/')[2]}"
 
 
-def _read_and_run(issue: Mapping[str, Any], source_path: str, test_path: str) -> Turn:
+def _callers(matches: Sequence[Mapping[str, Any]], source_path: str) -> list[str]:
+    """Other modules of the library that use the symbol, in the order of the search."""
+    used_in = dict.fromkeys(match["path"] for match in matches)
+    return [path for path in used_in if not path.startswith("tests/") and path != source_path]
+
+
+def _read_and_run(issue: Mapping[str, Any], source_path: str, test_path: str, callers: Sequence[str]) -> Turn:
+    """A module that others use is read along with one of them: a repair must not surprise it."""
+    used = f" {callers[0]} uses it, so I look there too." if callers else ""
     text = (
         f"`{issue['symbol']}` is defined in {source_path} and tested in {test_path}. I read both files, and run these "
-        "tests now, so that I see them fail before I change anything."
+        f"tests now, so that I see them fail before I change anything.{used}"
     )
-    calls = [ToolCall("read_file", {"path": path}) for path in (source_path, test_path)]
+    calls = [ToolCall("read_file", {"path": path}) for path in (source_path, test_path, *callers[:1])]
     return Turn(text, [*calls, _test_run(test_path)])
 
 

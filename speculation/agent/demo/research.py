@@ -30,7 +30,7 @@ _TASKS = (
     'Compare "arch bridge" and "truss bridge": do the loads turn into compression or are members pulled and pushed?',
     'Compare "leap second" and "time zone": what should programs and other software do?',
     'Compare "titanium" and "copper": what does oxygen or other elements spoil?',
-    'Compare "hash table" and "Bloom filter": how does it answer for an absent key or keys that collide?',
+    'Compare "hash table" and "Bloom filter": what goes wrong with an absent key, or with keys that collide?',
 )
 _FILLERS = re.compile(
     r"\b(?:an?|and|are|as|at|be|by|do|does|each|for|from|how|in|is|it|its|of|on|or|that|the|their|they|to|what|which|with)\b"
