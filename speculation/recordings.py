@@ -4,13 +4,12 @@ The JSON object that `tools/recorded.py` (`seed`, `time_scale`, `answers`) and `
 `turns`) read. `answers` stand in the order of the calls of `turns`. Pure.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from speculation.traces import Effects, TraceSession, thinking_seconds, tool_seconds
-from tools.base import SideEffect, ToolCall, ToolResult
+from speculation.traces import Effects, TraceSession, result_of, thinking_seconds, tool_seconds
+from tools.base import SideEffect, ToolCall
 from tools.recorded import RecordedTool, drawn_seconds
 
 PARAGRAPH = "\n\n"
@@ -89,14 +88,7 @@ def _answers(trace: TraceSession, effects: Effects, seed: int) -> Iterator[dict[
             "changes": changes,
             "repeat": asked[fingerprint],
             "seconds": drawn_seconds(tool.name, fingerprint, seed) if seconds is None else seconds,
-            **_result(event).to_json(),
+            **result_of(event["ok"], event["result"]).to_json(),
         }
         asked[fingerprint] += 1
         changes += tool.effect_of(arguments) is not SideEffect.NONE
-
-
-def _result(event: Mapping[str, Any]) -> ToolResult:
-    result = event["result"]
-    if isinstance(result, str):
-        return ToolResult(event["ok"], result)
-    return ToolResult(event["ok"], json.dumps(result, ensure_ascii=False), result)

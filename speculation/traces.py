@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from speculation.engine.types import Event, EventKind, ToolTraits
-from tools.base import SideEffect
+from tools.base import SideEffect, ToolResult
 from tools.recorded import RecordedEffects, usual_seconds
 from tools.running import clean_text
 
@@ -59,12 +59,12 @@ class TraceSession:
     meta: Mapping[str, Any]
     events: Sequence[Mapping[str, Any]]
 
-    def to_events(self) -> list[Event]:
-        """The run as the engine sees it. Times are seconds since its start, one thing after the other."""
+    def to_events(self, time_scale: float = 1.0) -> list[Event]:
+        """The run as the engine sees it. Times are seconds since its start, one thing after the other, over the scale."""
         clock = 0.0
         found = []
         for event in self.opened_events():
-            started_at, clock = clock, clock + _seconds(event, self.source)
+            started_at, clock = clock, clock + _seconds(event, self.source) / time_scale
             found.append(_to_event(event, started_at, clock))
         return found
 
@@ -90,6 +90,13 @@ def _to_event(event: Mapping[str, Any], started_at: float, ended_at: float) -> E
         started_at=started_at,
         ended_at=ended_at,
     )
+
+
+def result_of(ok: bool, value: Any) -> ToolResult:
+    """A recorded result, text or JSON object, as a tool returns it."""
+    if isinstance(value, str):
+        return ToolResult(ok, value)
+    return ToolResult(ok, json.dumps(value, ensure_ascii=False), value)
 
 
 def _seconds(event: Mapping[str, Any], source: str) -> float:
@@ -129,10 +136,14 @@ def read_lines(path: Path) -> Iterator[TraceSession | BadLine]:
 
 def _read_line(path: Path, number: int, line: bytes) -> TraceSession | BadLine:
     try:
-        value = json.loads(line)
+        value = json.loads(line, parse_constant=_refuse_constant)
         return parse(_cleaned(value) if _UNSTORABLE.search(line) else value)
     except (ValueError, RecursionError) as error:
         return BadLine(path, number, str(error) or type(error).__name__)
+
+
+def _refuse_constant(name: str) -> None:
+    raise NotATrace(f"{name} is no JSON")
 
 
 def _cleaned(value: Any) -> Any:

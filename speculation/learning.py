@@ -1,0 +1,239 @@
+"""Patterns between the engine and their table: mining writes rows, predictors are built from rows and nothing else.
+
+Mining of one agent holds the agent's row, so two minings never count over each other. It writes the mined columns only:
+an operator's are his. Each process keeps one predictor an agent and looks for newer rows at most once a second.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models.functions import Now
+
+from speculation.engine.mining import Miner
+from speculation.engine.prediction import Predictor
+from speculation.engine.types import Event, Pattern, SourceCount, ToolTraits
+from speculation.history import events_of
+from speculation.models import AgentProfile, Origin, PatternRecord, Session, ToolJob
+from speculation.toolbox import Toolbox
+
+LOOK_EVERY_SECONDS = 1.0
+SESSIONS_AT_A_TIME = 200
+OUTCOME_HALF_LIFE = 200.0
+"""How many outcomes of a pattern it takes until an old hit or miss counts half."""
+
+MINED_FIELDS = ["mapping", "occurrences", "support", "probability", "statistics", "version", "updated_at"]
+
+
+def record_key(pattern_key: str) -> str:
+    """The key of a pattern's row: long contexts do not fit an index."""
+    return hashlib.sha256(pattern_key.encode()).hexdigest()
+
+
+def _mapping_to_json(mapping: Mapping[str, Sequence[SourceCount]]) -> dict[str, Any]:
+    return {name: [[one.source, one.right, one.available] for one in counts] for name, counts in mapping.items()}
+
+
+def _mapping_from_json(value: Mapping[str, Any]) -> dict[str, tuple[SourceCount, ...]]:
+    return {name: tuple(SourceCount(*one) for one in counts) for name, counts in value.items()}
+
+
+def as_mined(row: PatternRecord) -> Pattern:
+    """What mining counted, whatever an operator made of it."""
+    return Pattern(
+        agent=str(row.agent_id),
+        context=tuple(row.context),
+        tool=row.tool,
+        occurrences=row.occurrences,
+        support=row.support,
+        mapping=_mapping_from_json(row.mapping),
+        statistics=row.statistics,
+    )
+
+
+def as_decided(row: PatternRecord) -> Pattern:
+    """What predicts: the mined pattern with the operator's decisions on top."""
+    mapping = row.mapping if row.mapping_override is None else row.mapping_override
+    return Pattern(
+        agent=str(row.agent_id),
+        context=tuple(row.context),
+        tool=row.tool,
+        occurrences=row.occurrences,
+        support=row.support,
+        mapping=_mapping_from_json(mapping),
+        statistics=row.statistics,
+        enabled=row.enabled,
+        probability_override=row.probability_override,
+    )
+
+
+def _as_row(agent: AgentProfile, pattern: Pattern, versions: Mapping[str, int]) -> PatternRecord:
+    key = record_key(pattern.key)
+    return PatternRecord(
+        agent=agent,
+        key=key,
+        context=list(pattern.context),
+        tool=pattern.tool,
+        mapping=_mapping_to_json(pattern.mapping),
+        occurrences=pattern.occurrences,
+        support=pattern.support,
+        probability=pattern.support / pattern.occurrences if pattern.occurrences else 0.0,
+        statistics=dict(pattern.statistics),
+        version=versions.get(key, 0) + 1,
+        updated_at=Now(),
+    )
+
+
+def _hold(agent: AgentProfile) -> None:
+    """Whoever writes an agent's patterns holds the agent until the transaction ends."""
+    AgentProfile.objects.select_for_update(no_key=True).get(pk=agent.pk)
+
+
+def learn(
+    agent: AgentProfile, sessions: Iterable[Sequence[Event]], traits: Mapping[str, ToolTraits] | None = None
+) -> int:
+    """Count these sessions into the agent's patterns, all in one transaction. Returns how many rows changed."""
+    with transaction.atomic():
+        _hold(agent)
+        rows = list(PatternRecord.objects.filter(agent=agent))
+        miner = Miner(str(agent.pk), map(as_mined, rows), traits if traits is not None else Toolbox.of(agent).traits())
+        for events in sessions:
+            miner.observe_session(events)
+        versions = {row.key: row.version for row in rows}
+        changed = [_as_row(agent, pattern, versions) for pattern in miner.changed()]
+        PatternRecord.objects.bulk_create(
+            changed, batch_size=500, update_conflicts=True, unique_fields=["agent", "key"], update_fields=MINED_FIELDS
+        )
+        return len(changed)
+
+
+def unmined(agent: AgentProfile) -> QuerySet[Session]:
+    """Ended sessions that nobody has learned from: never those of a replay, and a pair only once both have ended.
+
+    A demo session always has a twin, even while the twin is not submitted yet.
+    """
+    alone = Q(pair__isnull=True) & ~Q(origin=Origin.DEMO)
+    return (
+        Session.objects.filter(alone | Q(pair__ended_at__isnull=False), agent=agent, ended_at__isnull=False)
+        .filter(mined_at__isnull=True)
+        .exclude(origin=Origin.REPLAY)
+        .order_by("ended_at", "pk")
+    )
+
+
+def mine(agent: AgentProfile, on_progress: Callable[[int], None] = lambda done: None) -> int:
+    """Learn from everything unmined, some sessions at a time; `on_progress` hears how many are done. Returns that."""
+    done = 0
+    while batch := _mine_some(agent):
+        done += batch
+        on_progress(done)
+    return done
+
+
+def _mine_some(agent: AgentProfile) -> int:
+    """One transaction: whoever comes second waits for the agent's row and then finds these sessions mined."""
+    with transaction.atomic():
+        _hold(agent)
+        batch = list(unmined(agent)[:SESSIONS_AT_A_TIME])
+        if batch:
+            learn(agent, map(events_of, batch))
+            Session.objects.filter(pk__in=[session.pk for session in batch]).update(mined_at=Now())
+        return len(batch)
+
+
+def session_ended(session_id: UUID) -> None:
+    """Count what became of its guesses, once, and learn from it, once its pair has ended too."""
+    session = Session.objects.select_related("agent", "pair").get(pk=session_id)
+    record_outcomes(session)
+    if session.origin != Origin.REPLAY:
+        mine(session.agent)
+
+
+def record_outcomes(session: Session) -> None:
+    """Turn the fates of the session's guesses into decayed hits and misses of their patterns. Call it once a session."""
+    guesses = ToolJob.objects.filter(session=session, pattern__isnull=False, started_at__isnull=False)
+    outcomes = guesses.values("pattern").annotate(hits=Count("pk", filter=Q(call_id__isnull=False)), all=Count("pk"))
+    with transaction.atomic():
+        _hold(session.agent)
+        counts = {row["pattern"]: row for row in outcomes}
+        for record in PatternRecord.objects.filter(pk__in=counts):
+            hits, total = counts[record.pk]["hits"], counts[record.pk]["all"]
+            decay = 0.5 ** (total / OUTCOME_HALF_LIFE)
+            PatternRecord.objects.filter(pk=record.pk).update(
+                hits=record.hits * decay + hits,
+                misses=record.misses * decay + total - hits,
+                last_promoted_at=Now() if hits else record.last_promoted_at,
+            )
+
+
+@dataclass
+class _Kept:
+    predictor: Predictor
+    ids: Mapping[str, int]
+    stamp: Any
+    looked_at: float
+
+
+class Shelf:
+    """One predictor an agent and process, rebuilt when a row of its patterns or a tool's traits changed."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: dict[int, _Kept] = {}
+        self._building: dict[int, threading.Lock] = {}
+
+    def predictor_for(self, agent: AgentProfile, traits: Mapping[str, ToolTraits]) -> Predictor:
+        """The predictor of the agent's present patterns, at most LOOK_EVERY_SECONDS old."""
+        return self._fresh(agent.pk, traits).predictor
+
+    def ids(self, agent_id: int) -> Mapping[str, int]:
+        """Pattern.key to the id of its row, as of the agent's last predictor."""
+        kept = self._kept.get(agent_id)
+        return kept.ids if kept else {}
+
+    def _fresh(self, agent_id: int, traits: Mapping[str, ToolTraits]) -> _Kept:
+        with self._building.setdefault(agent_id, threading.Lock()):
+            kept = self._kept.get(agent_id)
+            if kept is not None and self._is_good(kept, agent_id, traits):
+                return kept
+            stamp, looked_at = _stamp(agent_id), self._clock()
+            rows = list(PatternRecord.objects.filter(agent_id=agent_id))
+            patterns = [as_decided(row) for row in rows]
+            ids = {pattern.key: row.pk for pattern, row in zip(patterns, rows, strict=True)}
+            self._kept[agent_id] = kept = _Kept(Predictor(patterns, traits), ids, stamp, looked_at)
+            return kept
+
+    def _is_good(self, kept: _Kept, agent_id: int, traits: Mapping[str, ToolTraits]) -> bool:
+        if _lasting(kept.predictor.tools) != _lasting(traits):
+            return False
+        if self._clock() - kept.looked_at < LOOK_EVERY_SECONDS:
+            return True
+        kept.looked_at = self._clock()
+        return bool(kept.stamp == _stamp(agent_id))
+
+
+def _lasting(traits: Mapping[str, ToolTraits]) -> dict[str, tuple[Any, ...]]:
+    """What of the traits a predictor depends on: not the durations, which are measured anew all the time."""
+    return {name: (one.reads_only, one.changes_world, one.cosmetic_arguments) for name, one in traits.items()}
+
+
+def _stamp(agent_id: int) -> dict[str, Any]:
+    """Differs whenever a row was mined, decided about, added or removed."""
+    return PatternRecord.objects.filter(agent_id=agent_id).aggregate(
+        rows=Count("pk"), versions=Sum("version"), mined_at=Max("updated_at"), decided_at=Max("overridden_at")
+    )
+
+
+shelf = Shelf()
+
+
+def pattern_ids(agent_id: int, keys: Iterable[str]) -> dict[str, int]:
+    """The ids of the rows behind these pattern keys, as far as the agent's present predictor knows them."""
+    known = shelf.ids(agent_id)
+    return {key: known[key] for key in keys if key in known}

@@ -1,0 +1,177 @@
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models.functions import Now
+
+from speculation import events, jobs, learning
+from speculation.engine.types import Event, ToolTraits
+from speculation.history import store
+from speculation.jobs import Guess
+from speculation.learning import Shelf, learn, mine, pattern_ids, record_key, record_outcomes, session_ended, unmined
+from speculation.models import AgentProfile, PatternRecord, Session, ToolJob
+from tests.speculation.conftest import Desk, Race
+from tests.speculation.test_recordings import llm, tool, trace, user
+from tools.base import ToolResult
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+TRAITS = {name: ToolTraits(name, reads_only=True, changes_world=False) for name in ("get_user", "get_order")}
+
+
+def run(name: str, order: str) -> Any:
+    """A run in which the order that the user's record names is looked up next."""
+    return trace(
+        user(f"I am {name}@example.com"),
+        llm(1),
+        tool(1, "get_user", f'{{"orders": ["{order}"]}}', email=f"{name}@example.com"),
+        llm(2),
+        tool(2, "get_order", '{"state": "open"}', order_id=order),
+        llm(3, "It is open."),
+        session_id=f"run {name}",
+    )
+
+
+RUNS = [run(f"user{number}", f"#W{number}99") for number in range(12)]
+
+
+def as_events(runs: Sequence[Any]) -> list[list[Event]]:
+    return [one.to_events() for one in runs]
+
+
+def test_what_was_mined_into_rows_predicts_what_comes_next(agent: AgentProfile) -> None:
+    assert learn(agent, as_events(RUNS), TRAITS) > 0
+    session = Shelf().predictor_for(agent, TRAITS).session()
+    for event in run("ada", "#W123456").to_events()[:3]:
+        session.observe(event)
+    [best, *_], _ = session.predict(3, only_reads=True)
+    assert (best.call.tool, dict(best.call.arguments)) == ("get_order", {"order_id": "#W123456"})
+
+
+def test_rows_carry_on_where_the_last_mining_stopped(agent: AgentProfile) -> None:
+    learn(agent, as_events(RUNS[:6]), TRAITS)
+    learn(agent, as_events(RUNS[6:]), TRAITS)
+    in_two = {row.key: row.support for row in PatternRecord.objects.filter(agent=agent)}
+    other = AgentProfile.objects.create(name="other")
+    learn(other, as_events(RUNS), TRAITS)
+    at_once = {row.key: row.support for row in PatternRecord.objects.filter(agent=other)}
+    assert in_two.keys() == at_once.keys()
+    assert all(abs(in_two[key] - at_once[key]) < 0.01 for key in in_two)
+
+
+def test_mining_leaves_an_operators_decisions_alone_and_steps_the_version(agent: AgentProfile) -> None:
+    learn(agent, as_events(RUNS), TRAITS)
+    rows = PatternRecord.objects.filter(agent=agent)
+    rows.update(enabled=False, probability_override=0.125, mapping_override={}, overridden_by="ada", hits=3.0)
+    learn(agent, as_events(RUNS), TRAITS)
+    for row in rows:
+        assert (row.enabled, row.probability_override, row.mapping_override, row.hits) == (False, 0.125, {}, 3.0)
+        assert row.version == 2
+
+
+def test_a_disabled_pattern_predicts_nothing(agent: AgentProfile) -> None:
+    learn(agent, as_events(RUNS), TRAITS)
+    PatternRecord.objects.filter(agent=agent).update(enabled=False, overridden_at=Now())
+    session = Shelf().predictor_for(agent, TRAITS).session()
+    for event in RUNS[0].to_events()[:3]:
+        session.observe(event)
+    assert session.predict(3, only_reads=True)[0] == []
+
+
+def test_a_predictor_is_kept_until_rows_change_and_then_renewed_within_a_second(agent: AgentProfile) -> None:
+    now = [0.0]
+    shelf = Shelf(clock=lambda: now[0])
+    first = shelf.predictor_for(agent, TRAITS)
+    learn(agent, as_events(RUNS), TRAITS)
+    now[0] = 0.9
+    assert shelf.predictor_for(agent, TRAITS) is first
+    now[0] = 1.1
+    second = shelf.predictor_for(agent, TRAITS)
+    assert second is not first
+    now[0] = 5.0
+    assert shelf.predictor_for(agent, TRAITS) is second
+    PatternRecord.objects.filter(agent=agent).update(enabled=False, overridden_at=Now())
+    now[0] = 9.0
+    assert shelf.predictor_for(agent, TRAITS) is not second
+
+
+def test_an_approval_that_changes_what_may_be_guessed_renews_the_predictor_at_once(agent: AgentProfile) -> None:
+    shelf = Shelf(clock=lambda: 0.0)
+    first = shelf.predictor_for(agent, TRAITS)
+    slower = {name: ToolTraits(name, True, False, expected_seconds=9.0) for name in TRAITS}
+    assert shelf.predictor_for(agent, slower) is first, "durations do not matter to it"
+    writes = {name: ToolTraits(name, False, True) for name in TRAITS}
+    assert shelf.predictor_for(agent, writes) is not first
+
+
+def test_the_row_behind_a_prediction_is_known(agent: AgentProfile) -> None:
+    learn(agent, as_events(RUNS), TRAITS)
+    learning.shelf.predictor_for(agent, TRAITS)
+    key = "* => get_user"
+    row = PatternRecord.objects.get(agent=agent, key=record_key(key))
+    assert pattern_ids(agent.pk, [key, "unheard of"]) == {key: row.pk}
+
+
+def imported(agent: AgentProfile, runs: Sequence[Any] = RUNS) -> None:
+    for one in runs:
+        store(agent, one, now=NOW)
+
+
+def test_every_ended_session_is_mined_once(agent: AgentProfile) -> None:
+    imported(agent)
+    progress: list[int] = []
+    assert mine(agent, progress.append) == len(RUNS)
+    assert progress == [len(RUNS)]
+    supports = dict(PatternRecord.objects.values_list("key", "support"))
+    assert mine(agent) == 0
+    assert dict(PatternRecord.objects.values_list("key", "support")) == supports
+
+
+def test_two_minings_at_once_count_every_session_once(agent: AgentProfile, race: Race) -> None:
+    imported(agent)
+    assert sum(race.run(lambda: mine(agent), lambda: mine(agent))) == len(RUNS)
+    base = PatternRecord.objects.get(agent=agent, key=record_key("* => get_user"))
+    assert abs(base.support - len(RUNS)) < 0.2
+
+
+def end(session: Session, **fields: Any) -> None:
+    Session.objects.filter(pk=session.pk).update(status="succeeded", ended_at=Now(), lease_until=None, **fields)
+
+
+def test_a_replayed_session_is_never_learned_from(agent: AgentProfile, session: Session) -> None:
+    end(session, origin="replay")
+    session_ended(session.pk)
+    assert not unmined(agent).exists()
+    assert Session.objects.get(pk=session.pk).mined_at is None
+
+
+def test_a_pair_is_mined_once_both_have_ended(agent: AgentProfile, session: Session, make_session: Any) -> None:
+    twin = make_session()
+    end(session, origin="demo")
+    session_ended(session.pk)
+    assert Session.objects.get(pk=session.pk).mined_at is None, "its twin is not even submitted"
+    Session.objects.filter(pk=session.pk).update(pair=twin)
+    Session.objects.filter(pk=twin.pk).update(pair=session, origin="demo")
+    session_ended(session.pk)
+    assert Session.objects.get(pk=session.pk).mined_at is None
+    end(twin)
+    session_ended(twin.pk)
+    assert not Session.objects.filter(mined_at__isnull=True).exists()
+
+
+def test_the_fates_of_guesses_become_hits_and_misses_of_their_patterns(desk: Desk) -> None:
+    learn(desk.session.agent, as_events(RUNS), TRAITS)
+    row = PatternRecord.objects.filter(agent=desk.session.agent).first()
+    assert row is not None
+    for path in ("asked for", "missed", "never started"):
+        with events.writing(desk.session.pk) as log:
+            guess = Guess(row.pk, 0.5, 1.0, desk.policy_version, 30.0, {})
+            job = jobs.speculate(log, desk.spec(path), guess)
+        assert job is not None
+        if path != "never started":
+            desk.start(job)
+            desk.move(jobs.commit, job, attempt=1, result=ToolResult(True, "x"))
+    desk.promote(ToolJob.objects.get(arguments={"path": "asked for"}))
+    record_outcomes(desk.session)
+    row.refresh_from_db()
+    assert (row.hits, row.misses) == (1.0, 1.0)
+    assert row.last_promoted_at is not None
