@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import shared_task
-from celery.signals import worker_process_init, worker_ready
+from celery.signals import worker_ready
 from django.db import DatabaseError, connection
 
 from speculation import learning, recovery, sessions, worlds
@@ -14,7 +14,7 @@ from speculation.agent.loop import AgentLoop
 from speculation.agent.types import Outcome, SessionStopped
 from speculation.clients import model_for, user_for
 from speculation.conversation import conversation
-from speculation.events import SessionLost, bell
+from speculation.events import SessionLost
 from speculation.forecast import Forecast
 from speculation.history import events_of
 from speculation.leases import keeper, owner
@@ -116,11 +116,3 @@ def _sweep_for_ever() -> None:
             logger.exception("the sweep failed; it goes on")
         finally:
             connection.close()
-
-
-@worker_process_init.connect
-def forget_the_parent(**_: Any) -> None:
-    """A forked child shares no threads and no connections with its parent."""
-    bell.forget()
-    connection.close()
-    connection.close_pool()

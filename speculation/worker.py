@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from celery import shared_task
+from celery.signals import worker_process_init
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from kombu.exceptions import OperationalError as BrokerError
@@ -173,3 +175,11 @@ def _let_go(job: ToolJob) -> None:
             jobs.commit(log, job, attempt=attempt, result=ToolResult(ok=False, content=error))
         elif jobs.fail(log, job, attempt=attempt, error=error, reason="timeout") and jobs.retry_joined(log, job):
             enqueue(job)  # the guess's time ran out, not the call's: the call gets a run of its own
+
+
+@worker_process_init.connect
+def forget_the_parent(**_: Any) -> None:
+    """A forked child shares no threads and no connections with its parent."""
+    events.bell.forget()
+    connection.close()
+    connection.close_pool()

@@ -16,6 +16,8 @@ from paste_web import celery_app, environment
 from paste_web.postgres_server import start_postgres
 from paste_web.valkey_server import start_valkey
 
+pytest_plugins = ["tests.workers"]
+
 HOME = Path(os.environ["PASTE_HOME"])  # set by tests/environment.py, before anything read the settings
 
 
