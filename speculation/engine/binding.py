@@ -37,6 +37,7 @@ class _Value:
     next: float
     soon: float
     source: str
+    all_sources: list[str] = field(default_factory=list)
 
 
 def bind(priors: Priors, memory: Memory, tool: str) -> tuple[list[Candidate], str]:
@@ -86,11 +87,11 @@ def _values(
             chance = reliabilities.get(source, NO_CHANCE)
             known = found.get(key := key_of(value))
             if known is None:
-                found[key] = _Value(value, chance.next, chance.soon, source)
-            else:
-                if chance.next > known.next:
-                    known.next, known.source = chance.next, source
-                known.soon = max(known.soon, chance.soon)
+                known = found[key] = _Value(value, chance.next, chance.soon, source)
+            elif chance.next > known.next:
+                known.next, known.source = chance.next, source
+            known.soon = max(known.soon, chance.soon)
+            known.all_sources.append(source)
         if not found:
             return {}, f"no source of {name} has a value"
         values[name] = found
@@ -144,7 +145,7 @@ def _correct(
     by_source: dict[tuple[str, str], Any] = {}
     for name in names:
         for value in values[name].values():
-            by_source[name, value.source] = value.value
+            by_source.update(dict.fromkeys(((name, source) for source in value.all_sources), value.value))
     for text, chance in sets.items():
         parts = template_parts(text)
         if len(parts) != len(names) or any((n, parts.get(n, "")) not in by_source for n in names):

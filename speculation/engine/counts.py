@@ -33,6 +33,8 @@ class Row:
     """How often the tool was called with exactly these arguments: their names as the text of a JSON list."""
     seen: dict[str, list[float]] = field(default_factory=dict)
     """[next, soon]: how often each other tool had a result when this one was called; "" counts all calls."""
+    words: dict[str, float] = field(default_factory=dict)
+    """How often each word stood in what was last said or returned when the tool came next; without context only."""
     lead: list[float] = field(default_factory=lambda: [0.0, 0.0])
     """Sum of the seconds until it was asked for, and how often that was known."""
     enabled: bool = True
@@ -92,6 +94,7 @@ class Table:
             }
         row.shapes = {shape: count * scale for shape, count in statistics.get("shapes", {}).items()}
         row.seen = {tool: _scaled(pair, scale) for tool, pair in statistics.get("seen", {}).items()}
+        row.words = {word: count * scale for word, count in statistics.get("words", {}).items()}
         row.lead = _scaled(statistics.get("lead", (0.0, 0.0)), scale)
 
     def begin_session(self) -> None:
@@ -109,6 +112,7 @@ class Table:
                 row.support, row.soon = row.support * scale, row.soon * scale
                 row.shapes = {shape: count * scale for shape, count in row.shapes.items()}
                 row.seen = {tool: _scaled(pair, scale) for tool, pair in row.seen.items()}
+                row.words = {word: count * scale for word, count in row.words.items()}
                 row.lead = _scaled(row.lead, scale)
                 for tallies in row.sources.values():
                     for source, tally in tallies.items():
@@ -175,6 +179,8 @@ class Table:
             found["shapes"] = {shape: self._shown(count) for shape, count in sorted(row.shapes.items())}
         if row.seen:
             found["seen"] = {tool: [self._shown(n) for n in pair] for tool, pair in sorted(row.seen.items())}
+        if row.words:
+            found["words"] = {word: self._shown(count) for word, count in sorted(row.words.items())}
         if row.lead[1]:
             found["lead"] = [self._shown(n) for n in row.lead]
         return found

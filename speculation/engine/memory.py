@@ -50,6 +50,9 @@ class Memory:
         self.used: dict[tuple[str, str], dict[Hashable, None]] = {}
         self._words: dict[str, list[dict[str, list[str]]]] = {"user": [], "said": []}
         self._query: set[str] = set()
+        self._said: frozenset[str] = frozenset()
+        self._first: frozenset[str] = frozenset()
+        self._latest: Parsed | None = None
         self._families: dict[Family, list[Any]] = {}
         self._closest: dict[Family, list[tuple[float, int]]] = {}
 
@@ -64,11 +67,14 @@ class Memory:
             self._words[name].append(tokens_by_shape(event.text))
             if name == "user":
                 self._query |= stems(event.text)
+                self._said = frozenset(f"u:{word}" for word in stems(event.text))
+                self._first = self._first or frozenset(f"f:{word}" for word in stems(event.text))
+                self._latest = None
         if event.kind != EventKind.LLM:
             self.signatures.append(str(event.signature))
 
     def _observe_call(self, event: Event, cosmetic: frozenset[str]) -> None:
-        parsed = Parsed(event.result)
+        parsed = self._latest = Parsed(event.result)
         if event.status != "error":
             self.results.setdefault(event.tool, []).append(parsed)
             self.newest.append(parsed)
@@ -81,6 +87,11 @@ class Memory:
             self.used.setdefault((event.tool, name), {})[key_of(value)] = None
             if type(value) is str and " " in value:
                 self._query |= stems(value)
+
+    def words_now(self) -> frozenset[str]:
+        """Words that may tell which tool comes next: of the user's first and last message, of the latest result."""
+        latest = self._latest.words if self._latest else frozenset()
+        return self._said | self._first | latest
 
     def values(self, family: Family) -> list[Any]:
         """The values of a family, distinct, in its order; empty where it has none."""

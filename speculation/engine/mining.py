@@ -29,6 +29,8 @@ MAX_ROWS = 50_000
 MAX_SOURCES = 40
 """Sources kept for one argument; a half more are counted before the least useful go."""
 MAX_SHAPES = 8
+MAX_WORDS = 300
+"""Words kept for one tool."""
 LEARN_ALWAYS_BELOW = 64.0
 LEARN_EVERY = 8
 
@@ -87,6 +89,7 @@ class Miner:
         for place in places:
             place.occurrences += weight
             place.row(step.tool).support += weight
+        _count_words(places[0].row(step.tool).words, memory.words_now(), weight)
         soon: dict[str, list[tuple[int, Event]]] = {}
         for turns, call in step.soon:
             soon.setdefault(call.tool, []).append((turns, call))
@@ -232,7 +235,7 @@ class _Lesson:
         self.base.sources[argument][text] = [right, max(seen[0], right), self.weight, seen[1]]
         for row in self.rows[1:]:
             tally = row.tally(argument, text)
-            tally[:] = [right, right, self.weight, self.weight]
+            tally[:] = [right, max(row.support, right), self.weight, row.soon]
 
     def _learn_together(
         self, fresh: list[dict[str, Any]], values: Mapping[str, Mapping[str, Any]], is_next: bool
@@ -279,6 +282,15 @@ class _Lesson:
     def _reliability(self, argument: str, source: str) -> float:
         right, available, *_ = self.base.sources[argument].get(source, (0.0, 1.0))
         return right / (available + self.weight)
+
+
+def _count_words(words: dict[str, float], present: Iterable[str], weight: float) -> None:
+    for word in present:
+        words[word] = words.get(word, 0.0) + weight
+    if len(words) > 2 * MAX_WORDS:
+        kept = sorted(words, key=lambda w: (-words[w], w))[:MAX_WORDS]
+        for word in set(words).difference(kept):
+            del words[word]
 
 
 def _keys(arguments: Mapping[str, Any]) -> Identity:

@@ -3,6 +3,7 @@
 A call is as likely as its tool is in this context (priors.py) times its arguments are, given the tool (binding.py).
 """
 
+import heapq
 from collections.abc import Iterable, Mapping
 
 from speculation.engine.binding import Candidate, bind
@@ -59,17 +60,33 @@ class SessionPredictor:
         Ranked by the probability of being next; with `only_reads`, which is for launching, read-only tools alone, ranked by
         the probability of being asked for before the world changes.
         """
-        found: list[Prediction] = []
+        best: list[tuple[float, int, Outlook, Candidate]] = []
         abstained: list[Abstention] = []
-        for outlook in self._predictor.priors.outlook(self._memory.signatures):
-            if only_reads and not self._predictor.reads_only(outlook.tool):
-                continue
+        count = 0
+        for outlook in self._outlooks(only_reads):
+            if len(best) == k and best[0][0] >= (outlook.soon if only_reads else outlook.next):
+                break
             candidates, reason = bind(self._predictor.priors, self._memory, outlook.tool)
-            found += [self._prediction(outlook, candidate) for candidate in candidates]
             if not candidates and outlook.next >= ABSTAIN_ABOVE:
                 abstained.append(Abstention(outlook.tool, outlook.next, reason))
-        found.sort(key=lambda p: -(p.probability_before_write if only_reads else p.probability))
-        return found[:k], abstained
+            for candidate in candidates:
+                count += 1
+                worth = outlook.soon * candidate.soon if only_reads else outlook.next * candidate.next
+                entry = (worth, -count, outlook, candidate)
+                if len(best) < k:
+                    heapq.heappush(best, entry)
+                elif worth > best[0][0]:
+                    heapq.heapreplace(best, entry)
+        best.sort(reverse=True)
+        return [self._prediction(outlook, candidate) for _, _, outlook, candidate in best], abstained
+
+    def _outlooks(self, only_reads: bool) -> list[Outlook]:
+        """Tools to be looked at, the likeliest first."""
+        outlooks = self._predictor.priors.outlook(self._memory.signatures, self._memory.words_now())
+        if not only_reads:
+            return outlooks
+        reads = [outlook for outlook in outlooks if self._predictor.reads_only(outlook.tool)]
+        return sorted(reads, key=lambda outlook: -outlook.soon)
 
     def _prediction(self, outlook: Outlook, candidate: Candidate) -> Prediction:
         probability = outlook.next * candidate.next

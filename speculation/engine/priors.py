@@ -5,6 +5,7 @@ was seen (Witten and Bell's escape estimate, as in PPM). A source's reliability 
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,6 +20,10 @@ CONTEXT_WEIGHT = 2.0
 """How many observations under a longer context weigh as much as all under the shorter one."""
 MIN_PROBABILITY = 0.004
 MAX_SHAPES = 2
+MIN_WORD_COUNT = 3.0
+WORD_WEIGHT = 5.0
+WORDS_POWER = 1.0
+WORDS_ROOT = 0.5
 DEFAULT_USE_SECONDS = 3.0
 
 
@@ -50,10 +55,32 @@ class Priors:
             tool: {a: Roster(tool, a, list(tallies)) for a, tallies in row.sources.items() if a != WHOLE}
             for tool, row in self._base.items()
         }
+        self._tilts = _tilts(self._base)
         self._shapes = {tool: _shares(row.shapes) for tool, row in self._base.items()}
 
-    def outlook(self, signatures: Sequence[str]) -> list[Outlook]:
+    def outlook(self, signatures: Sequence[str], words: Iterable[str]) -> list[Outlook]:
         """Every tool's chances now, the likeliest first. The empty tool, an answer, is left out."""
+        outlooks = self._outlook(signatures)
+        tilts: dict[str, float] = {}
+        count = 0
+        for word in words:
+            if found := self._tilts.get(word):
+                count += 1
+                for tool, tilt in found.items():
+                    tilts[tool] = tilts.get(tool, 0.0) + tilt
+        if not count:
+            return [o for o in outlooks if o.tool]
+        damp = WORDS_POWER / count**WORDS_ROOT
+        odds = {o.tool: math.exp(max(-4.0, min(4.0, damp * tilts.get(o.tool, 0.0)))) for o in outlooks}
+        total = sum(o.next * odds[o.tool] for o in outlooks) / sum(o.next for o in outlooks)
+        moved = [
+            Outlook(o.tool, o.next * odds[o.tool] / total, _odds(o.soon, odds[o.tool] / total), o.pattern)
+            for o in outlooks
+            if o.tool
+        ]
+        return sorted(moved, key=lambda o: (-o.next, o.tool))
+
+    def _outlook(self, signatures: Sequence[str]) -> list[Outlook]:
         known = [context for context in suffixes(signatures) if context in self._table.places]
         if not known:
             return []
@@ -89,7 +116,7 @@ class Priors:
         found = [
             Outlook(t, after[t], max(after[t], soon.get(t, 0.0)), Pattern("", pattern[t], t, 0.0, 0.0).key)
             for t in tools
-            if t and t in after and max(after[t], soon.get(t, 0.0)) >= MIN_PROBABILITY
+            if t in after and max(after[t], soon.get(t, 0.0)) >= MIN_PROBABILITY
         ]
         return sorted(found, key=lambda o: (-o.next, o.tool))
 
@@ -146,6 +173,31 @@ class Priors:
         """Usual seconds from a turn's start until the tool is asked for."""
         total, count = self._base[tool].lead
         return total / count if count else DEFAULT_USE_SECONDS
+
+
+def _odds(probability: float, factor: float) -> float:
+    """The probability after its odds were multiplied."""
+    raised = probability * factor
+    return raised / (1.0 - probability + raised)
+
+
+def _tilts(rows: Mapping[str, Row]) -> dict[str, dict[str, float]]:
+    """Word to tool to the logarithm of how much likelier the word is where that tool comes next."""
+    everything = sum(row.support for row in rows.values())
+    totals: dict[str, float] = {}
+    for row in rows.values():
+        for word, count in row.words.items():
+            totals[word] = totals.get(word, 0.0) + count
+    found: dict[str, dict[str, float]] = {}
+    for word, total in totals.items():
+        if total < MIN_WORD_COUNT:
+            continue
+        usual = total / everything
+        found[word] = {
+            tool: math.log((row.words.get(word, 0.0) + WORD_WEIGHT * usual) / (row.support + WORD_WEIGHT) / usual)
+            for tool, row in rows.items()
+        }
+    return found
 
 
 def _shares(shapes: Mapping[str, float]) -> list[tuple[float, list[str]]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 MAX_LEAVES = 2000
 """Leaves kept of one result; what comes after is not a source of arguments."""
+MAX_WORDS = 40
 MAX_TOKENS = 400
 MAX_TEXT = 20000
 
@@ -25,9 +26,21 @@ _LITERAL_NAME = re.compile(r"\b(?:None|True|False)\b")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.\w+")
 
 
+EMPTY_WORDS = frozenset(
+    "the and for was were are with that this from what which who whom whose when where how why did does has have had his her"
+    " its their into than then them they you your not but can could would will should about".split()
+)
+"""English words that say nothing of what a text is about."""
+
+
 def key_of(value: Any) -> Hashable:
-    """A hashable stand-in, equal exactly for equal JSON values (1, 1.0, "1" and true all differ)."""
-    return value if type(value) is str else (json.dumps(value, sort_keys=True, default=str),)
+    """A hashable stand-in, equal exactly for equal JSON values (1 is 1.0, but neither "1" nor true)."""
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[no-any-return]
+    if kind is int or kind is float:
+        return ("", value)
+    return (json.dumps(value, sort_keys=True, default=str),)
 
 
 def parse(result: Any) -> tuple[Any, str]:
@@ -117,6 +130,17 @@ class Parsed:
             if name := leaf_name(path):
                 found.setdefault(name, []).extend(values)
         return found
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Short values that look like states ("delivered"), marked as such."""
+        found = {
+            f"r:{v.lower()}"
+            for vs in self.leaves.values()
+            for v in vs[:4]
+            if type(v) is str and v.isalpha() and len(v) < 20
+        }
+        return frozenset(sorted(found)[:MAX_WORDS])
 
     @cached_property
     def text(self) -> str:
@@ -215,5 +239,5 @@ def tokens_by_shape(text: str) -> dict[str, list[str]]:
 
 
 def stems(text: str) -> frozenset[str]:
-    """Words for comparing meaning roughly: lower case, cut to five letters, short ones left out."""
-    return frozenset(word[:5].lower() for word in _WORD.findall(text) if len(word) > 2)
+    """Words for comparing meaning roughly: lower case, cut to five letters, short and empty ones left out."""
+    return frozenset(word[:5] for word in _WORD.findall(text.lower()) if len(word) > 2 and word not in EMPTY_WORDS)
