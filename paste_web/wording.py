@@ -28,3 +28,11 @@ def percent(share: float | None) -> str:
         return NOTHING
     whole = round(share * 100)
     return f"{MINUS if whole < 0 else ''}{abs(whole)} %"
+
+
+def seconds(value: float | None) -> str:
+    """Seconds in a table of them: two digits below 10, one above, so that columns align; "–" for None."""
+    if value is None:
+        return NOTHING
+    text = f"{abs(value):.2f}" if abs(value) < 9.995 else f"{abs(value):.1f}"
+    return f"{MINUS if value < 0 and float(text) else ''}{text} s"

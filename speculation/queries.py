@@ -1,9 +1,172 @@
 """What pages read. Every figure comes out of figures.py; here is only which rows go in."""
 
-from speculation.models import WorkerPool
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from uuid import UUID
+
+from django.db.models import Aggregate, CharField, Count, F, FloatField, Q, QuerySet
+from django.db.models.functions import Cast, Extract
+from django.utils import timezone
+
+from speculation.figures import Figures, compute
+from speculation.models import Arm, EventRecord, Origin, PatternRecord, Session, ToolJob, WorkerPool
+from speculation.story import Story
+
+LEAST_CALLS_FOR_USUAL = 20
+SESSIONS_A_PAGE = 50
+
+
+class _Median(Aggregate):
+    function = "percentile_cont"
+    template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
+    output_field = FloatField()
+
+
+@dataclass(frozen=True)
+class Told:
+    """A session, its story so far and its figures. `now`: seconds since its start."""
+
+    session: Session
+    story: Story
+    figures: Figures
+    now: float
 
 
 def pause_reason() -> str:
     """Why no speculation runs at present; empty where it does."""
     paused = WorkerPool.objects.filter(is_paused=True).values_list("pause_reason", flat=True).first()
     return "" if paused is None else paused or "paused"
+
+
+def events_after(session_id: UUID, seq: int) -> Sequence[EventRecord]:
+    return list(EventRecord.objects.filter(session=session_id, seq__gt=seq).order_by("seq"))
+
+
+def told(session: Session, story: Story | None = None) -> Told:
+    """The session's story, read from its log or continued from `story`, with its figures at this moment."""
+    story = story or Story(events_after(session.pk, 0))
+    now = story.seconds_at(timezone.now())
+    return Told(session, story, figures_of(session, story, now), now)
+
+
+def figures_of(session: Session, story: Story, now: float | None = None) -> Figures:
+    """The session's numbers. What is usual is taken from before its end, so that they never change afterwards."""
+    served = {call.tool for call in story.calls.values() if call.outcome != "requested"}
+    as_of = session.ended_at or timezone.now()
+    return compute(
+        story,
+        now=now,
+        usual_seconds=usual_seconds(served, as_of) if served else {},
+        usual_queue_seconds=usual_queue_seconds(as_of) if served else 0.0,
+    )
+
+
+def usual_seconds(tools: Iterable[str], as_of: datetime) -> dict[str, float]:
+    """Median duration of runs that nobody guessed, per tool, for tools with 20 of them or more."""
+    rows = (
+        _authoritative(as_of)
+        .filter(tool__name__in=list(tools))
+        .values("tool__name")
+        .annotate(runs=Count("pk"), usual=_Median(Extract(F("ended_at") - F("started_at"), "epoch")))
+        .filter(runs__gte=LEAST_CALLS_FOR_USUAL)
+    )
+    return {row["tool__name"]: row["usual"] for row in rows.order_by()}
+
+
+def usual_queue_seconds(as_of: datetime) -> float:
+    """Median queue wait of calls in sessions without speculation; 0 until there are 20."""
+    waits = _authoritative(as_of).filter(session__arm__in=[Arm.HOLDOUT, Arm.OFF], attempt=1)
+    row = waits.aggregate(runs=Count("pk"), usual=_Median(Extract(F("started_at") - F("created_at"), "epoch")))
+    return float(row["usual"]) if row["runs"] >= LEAST_CALLS_FOR_USUAL else 0.0
+
+
+def _authoritative(as_of: datetime) -> QuerySet[ToolJob]:
+    return ToolJob.objects.filter(call_id__isnull=False, promoted_at__isnull=True, status="succeeded", ended_at__lt=as_of)
+
+
+def job_of(session: Session, job: str) -> ToolJob | None:
+    """The row of a run in the log; None for logs from elsewhere, whose runs have no rows."""
+    return ToolJob.objects.annotate(id_text=Cast("id", CharField())).filter(session=session, id_text=job).first()
+
+
+@lru_cache(maxsize=256)
+def _figures_at(session_id: UUID, last_seq: int) -> tuple[Story, Figures]:
+    """An ended session's log does not change: read it once a process. `last_seq` is part of the key for late entries."""
+    session = Session.objects.get(pk=session_id)
+    story = Story(events_after(session_id, 0))
+    return story, figures_of(session, story)
+
+
+def figures_of_pair(session: Session) -> Figures | None:
+    """The other arm's figures, once it has ended."""
+    pair = session.pair
+    return _figures_at(pair.pk, pair.last_seq)[1] if pair is not None and pair.has_ended else None
+
+
+@dataclass(frozen=True)
+class SessionFilter:
+    """What the list is narrowed to; empty means all."""
+
+    agent: str = ""
+    status: str = ""
+    text: str = ""
+
+    @property
+    def is_narrow(self) -> bool:
+        return bool(self.agent or self.status or self.text)
+
+    def apply(self, sessions: QuerySet[Session]) -> QuerySet[Session]:
+        if self.agent:
+            sessions = sessions.filter(agent__name=self.agent)
+        if self.status:
+            sessions = sessions.filter(status=self.status)
+        if self.text:
+            sessions = sessions.filter(Q(task__icontains=self.text) | _short_id(self.text))
+        return sessions
+
+
+def _short_id(text: str) -> Q:
+    """Sessions whose id ends in what was typed."""
+    digits = text.lower().replace("-", "")
+    is_hexadecimal = bool(digits) and all(digit in "0123456789abcdef" for digit in digits)
+    return Q(id_text__endswith=digits[-8:]) if is_hexadecimal else Q(pk__isnull=True)
+
+
+def list_sessions(narrowed: SessionFilter, page: int = 1) -> tuple[list[Told], int]:
+    """One page of sessions, newest first, each with its figures; and how many there are in all."""
+    found = narrowed.apply(_listed())
+    start = (max(page, 1) - 1) * SESSIONS_A_PAGE
+    return tell_all(found[start : start + SESSIONS_A_PAGE]), found.count()
+
+
+def _listed() -> QuerySet[Session]:
+    return Session.objects.select_related("agent").annotate(id_text=Cast("id", CharField())).order_by("-created_at")
+
+
+def tell_all(sessions: Iterable[Session]) -> list[Told]:
+    """Each session with its figures; those that still run share one reading of their logs."""
+    sessions = list(sessions)
+    running = [session.pk for session in sessions if not session.has_ended]
+    logs: dict[UUID, list[EventRecord]] = {pk: [] for pk in running}
+    for event in EventRecord.objects.filter(session__in=running).order_by("session", "seq"):
+        logs[event.session_id].append(event)
+    return [_tell(session, logs) for session in sessions]
+
+
+def _tell(session: Session, logs: Mapping[UUID, list[EventRecord]]) -> Told:
+    if session.pk in logs:
+        return told(session, Story(logs[session.pk]))
+    story, figures = _figures_at(session.pk, session.last_seq)
+    return Told(session, story, figures, story.ended_at or 0.0)
+
+
+def learning_sentence() -> str:
+    """How far a fresh demo's learning is; empty once it is over, and where there was none."""
+    learning = Session.objects.filter(origin=Origin.LEARNING)
+    learned = learning.filter(ended_at__isnull=False).count()
+    in_all = learning.count()
+    if learned == in_all:
+        return ""
+    return f"Learning: {learned} of {in_all} sessions, {PatternRecord.objects.count()} patterns."

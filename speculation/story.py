@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from speculation.spans import Call, Prediction, Run, Turn, WorkKey, work_key
 
+
 class LogEntry(Protocol):
     """A row of the log, or anything shaped like one."""
 

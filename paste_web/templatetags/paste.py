@@ -23,7 +23,7 @@ PAGES = [
     ("Scheduler", "scheduler"),
     ("Connect", "connect"),
 ]
-MENU = [("Audit", "audit"), ("API", "api-1:openapi-view"), ("Admin", "admin:index")]
+MENU = [("Audit", "audit"), ("API", "api-docs"), ("Admin", "admin:index")]
 
 register.filter("duration", duration)
 register.filter("percent", percent)
@@ -34,6 +34,15 @@ def theme_attribute(context: dict[str, Any]) -> SafeString:
     """` data-theme="dark"` where the user chose one; nothing where the system decides."""
     theme = chosen_theme(context.get("request"))
     return mark_safe("" if theme == "system" else f' data-theme="{theme}"')
+
+
+@register.simple_tag(takes_context=True)
+def query(context: dict[str, Any], **changes: Any) -> str:
+    """The request's query string with these parameters set: links that keep the filters."""
+    parameters = context["request"].GET.copy()
+    for name, value in changes.items():
+        parameters[name] = value
+    return parameters.urlencode()
 
 
 @register.inclusion_tag("navigation.html", takes_context=True)

@@ -1,0 +1,165 @@
+"""Websockets: a session's page and the list of sessions. The log is the truth; the channel layer only rings a bell.
+
+A session's socket sends a `snapshot`, then a `delta` for each growth of the log, a `tick` each second in between, and
+`closed` once nothing more can come. It looks at the log on each tick, too, so a lost bell costs a second. The browser
+acknowledges what it has drawn: one that falls behind by more than MOST_UNDRAWN messages gets nothing until it has
+caught up, then a snapshot. It may ask for one itself (`{"type": "resync"}`) when it sees a gap.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from typing import Any
+from urllib.parse import parse_qs
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.urls import path
+
+from paste_web.session_view import SessionView, may_read_payloads
+from speculation.models import Session
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+LEAST_PAUSE_SECONDS = 0.25  # at most 4 redraws a second
+PAUSE_TIMES_COST = 4.0  # a long session costs its readers at most a fifth of a core
+MOST_UNDRAWN = 8
+LETTING_GO_SECONDS = 5.0
+LIST_PAUSE_SECONDS = 1.0
+
+FAILED = 1011
+
+
+class SessionConsumer(AsyncJsonWebsocketConsumer):
+    """One browser that watches one session."""
+
+    _pump: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        view = await self._open(self.scope["url_route"]["kwargs"]["session_id"])
+        if view is None:
+            await self.close()  # before it was accepted: the browser sees 403
+            return
+        self._view = view
+        self._bell = asyncio.Event()
+        self._undrawn = 0
+        self._snapshot_after: int | None = after_of(self.scope["query_string"])
+        self._group = f"session.{view.session.pk.hex}"
+        await self.accept()
+        await self.channel_layer.group_add(self._group, self.channel_name)
+        self._pump = asyncio.create_task(self._send_or_give_up())
+
+    async def disconnect(self, code: int) -> None:
+        if self._pump is not None:
+            self._pump.cancel()
+            await self.channel_layer.group_discard(self._group, self.channel_name)
+
+    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+        kind = content.get("type") if isinstance(content, dict) else None
+        if kind == "drawn":
+            self._undrawn = 0
+        if kind == "resync":
+            self._undrawn, self._snapshot_after = 0, 0
+        self._bell.set()
+
+    async def session_bell(self, message: dict[str, Any]) -> None:
+        self._bell.set()
+
+    @classmethod
+    async def decode_json(cls, text_data: str) -> Any:
+        try:
+            return json.loads(text_data)
+        except ValueError:
+            return None  # not ours; ignored like any unknown message
+
+    async def _send_or_give_up(self) -> None:
+        """A reader that failed must not look alive: the browser then connects again."""
+        try:
+            await self._send_until_closed()
+        except Exception:
+            logger.exception("a session's watcher failed")
+            await self.close(FAILED)
+
+    async def _send_until_closed(self) -> None:
+        ended_at = None
+        while True:
+            began_at = time.monotonic()
+            await self._send_news()
+            if self._view.story.has_ended:
+                ended_at = ended_at or time.monotonic()
+                if self._view.is_over or time.monotonic() - ended_at > LETTING_GO_SECONDS:
+                    break
+            await asyncio.sleep(max(LEAST_PAUSE_SECONDS, (time.monotonic() - began_at) * PAUSE_TIMES_COST))
+            await self._wait_for_bell()
+        await self.send_json(self._view.closed())
+        await self.close()
+
+    async def _wait_for_bell(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._bell.wait(), TICK_SECONDS)
+        self._bell.clear()
+
+    async def _send_news(self) -> None:
+        if self._undrawn > MOST_UNDRAWN:
+            self._snapshot_after = 0
+            return
+        message = await database_sync_to_async(self._news)()
+        self._undrawn += 1
+        await self.send_json(message)
+
+    def _news(self) -> dict[str, Any]:
+        if self._snapshot_after is not None:
+            after, self._snapshot_after = self._snapshot_after, None
+            return self._view.snapshot(after)
+        return self._view.delta() or self._view.tick()
+
+    @database_sync_to_async
+    def _open(self, session_id: Any) -> SessionView | None:
+        """None: not signed in, or no such session."""
+        user = self.scope["user"]
+        session = Session.objects.select_related("agent", "pair").filter(pk=session_id).first()
+        return SessionView(session, show_payloads=may_read_payloads(user)) if session and user.is_authenticated else None
+
+
+class SessionsConsumer(AsyncJsonWebsocketConsumer):
+    """One browser that watches the list: told which sessions changed, at most once a second."""
+
+    _pump: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        if not self.scope["user"].is_authenticated:
+            await self.close()
+            return
+        self._changed: set[str] = set()
+        await self.accept()
+        await self.channel_layer.group_add("sessions", self.channel_name)
+        self._pump = asyncio.create_task(self._send_changes())
+
+    async def disconnect(self, code: int) -> None:
+        if self._pump is not None:
+            self._pump.cancel()
+            await self.channel_layer.group_discard("sessions", self.channel_name)
+
+    async def sessions_bell(self, message: dict[str, Any]) -> None:
+        self._changed.add(message["session"])
+
+    async def _send_changes(self) -> None:
+        while True:
+            changed, self._changed = self._changed, set()
+            await self.send_json({"type": "changed" if changed else "tick", "sessions": sorted(changed)})
+            await asyncio.sleep(LIST_PAUSE_SECONDS)
+
+
+def after_of(query: bytes) -> int:
+    """The `after` of a query string; 0 where there is none or it is no number."""
+    value = parse_qs(query.decode(errors="replace")).get("after", ["0"])[0]
+    return int(value) if value.isdecimal() else 0
+
+
+websocket_urlpatterns = [
+    path("ws/sessions/", SessionsConsumer.as_asgi()),
+    path("ws/sessions/<uuid:session_id>/", SessionConsumer.as_asgi()),
+]

@@ -1,0 +1,151 @@
+"""The list of sessions, and the form that submits a task."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
+from django.views.decorators.http import require_GET, require_http_methods
+
+from speculation import queries
+from speculation.agent import demo
+from speculation.models import AgentProfile, ModelKind, SessionStatus
+from speculation.queries import SessionFilter
+from speculation.submission import LONGEST_TASK_CHARACTERS, SubmissionRefused, submit_task
+
+SPECULATION = [
+    ("auto", "as the agent is set"),
+    ("on", "with speculation"),
+    ("off", "without speculation"),
+    ("shadow", "shadow: predict, run nothing"),
+]
+FILTERS = {"q": "text", "agent": "agent", "status": "status"}
+
+
+class SubmitForm(forms.Form):
+    """A scripted agent offers its own tasks as a list; an agent with a real model takes free text."""
+
+    template_name = "sessions/parts/submit.html"
+
+    agent = forms.ModelChoiceField(
+        AgentProfile.objects.exclude(model_kind=ModelKind.RECORDED),
+        to_field_name="name",
+        empty_label=None,
+        widget=forms.Select(
+            attrs={"hx-get": reverse_lazy("session-form"), "hx-target": "#submit-form", "hx-swap": "outerHTML", "hx-include": "#submit-form"}
+        ),
+    )
+    task = forms.CharField(max_length=LONGEST_TASK_CHARACTERS)
+    speculation = forms.ChoiceField(choices=SPECULATION, initial="auto")
+
+    def __init__(self, data: QueryDict | None = None, *, agent: AgentProfile, **kwargs: Any) -> None:
+        super().__init__(data, initial={"agent": agent.name, **kwargs.pop("initial", {})}, **kwargs)
+        tasks = demo.AGENTS[agent.script].tasks if agent.is_scripted else None
+        if tasks is None:
+            self.fields["task"].widget = forms.Textarea(attrs={"rows": 4})
+        else:
+            self.fields["task"] = forms.ChoiceField(
+                choices=[(task, task) for task in tasks],
+                help_text="A scripted model stands in for a real one here; it can only do these tasks.",
+                error_messages={"invalid_choice": "Choose one of the agent's own tasks."},
+            )
+        self.order_fields(["agent", "task", "speculation"])
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def sessions(request: HttpRequest) -> HttpResponse:
+    if request.method != "POST":
+        return _list(request, _form_for(request))
+    if not request.user.has_perm("speculation.add_session"):
+        return render(request, "403.html", status=403)
+    agent = _agent(request.POST.get("agent", ""))
+    if agent is None:
+        messages.error(request, "There is no such agent any more.")
+        return redirect("sessions")
+    return _submit(request, SubmitForm(request.POST, agent=agent))
+
+
+def _submit(request: HttpRequest, form: SubmitForm) -> HttpResponse:
+    if form.is_valid():
+        given = form.cleaned_data
+        try:
+            session = submit_task(given["agent"], given["task"], speculation=given["speculation"])
+        except SubmissionRefused as refusal:
+            form.add_error("task", str(refusal))
+        else:
+            return redirect("session", session.pk)
+    return _list(request, form, status=422)
+
+
+@login_required
+@require_GET
+def submit_form(request: HttpRequest) -> HttpResponse:
+    """The form again, for the agent just chosen; what was typed stays."""
+    form = _form_for(request)
+    return render(request, "sessions/parts/submit.html", {"form": form}) if form else HttpResponse(status=403)
+
+
+def _form_for(request: HttpRequest) -> SubmitForm | None:
+    """None: the reader may not submit, or there is no agent to submit to."""
+    agent = _agent(request.GET.get("agent", "")) or AgentProfile.objects.exclude(model_kind=ModelKind.RECORDED).first()
+    if agent is None or not request.user.has_perm("speculation.add_session"):
+        return None
+    kept = {name: request.GET[name] for name in ("task", "speculation") if name in request.GET}
+    return SubmitForm(agent=agent, initial=kept)
+
+
+def _agent(name: str) -> AgentProfile | None:
+    return AgentProfile.objects.exclude(model_kind=ModelKind.RECORDED).filter(name=name).first()
+
+
+def _list(request: HttpRequest, form: SubmitForm | None, status: int = 200) -> HttpResponse:
+    narrowed = SessionFilter(
+        agent=request.GET.get("agent", ""), status=request.GET.get("status", ""), text=request.GET.get("q", "").strip()
+    )
+    page = _page_number(request.GET.get("page", "1"))
+    rows, total = queries.list_sessions(narrowed, page)
+    if request.GET.get("part") == "rows":
+        return render(request, "sessions/parts/rows.html", {"rows": rows})
+    context = {
+        "rows": rows,
+        "total": total,
+        "page": page,
+        "previous": page - 1,
+        "next": page + 1,
+        "pages": Paginator(range(total), queries.SESSIONS_A_PAGE).num_pages,
+        "narrowed": narrowed,
+        "chips": _chips(request),
+        "agents": AgentProfile.objects.all(),
+        "statuses": SessionStatus.choices,
+        "learning": queries.learning_sentence(),
+        "form": form,
+        "no_form": _why_no_form(request),
+    }
+    return render(request, "sessions/list.html", context, status=status)
+
+
+def _page_number(text: str) -> int:
+    return max(1, int(text)) if text.isdecimal() and len(text) < 7 else 1
+
+
+def _why_no_form(request: HttpRequest) -> str:
+    if request.user.has_perm("speculation.add_session"):
+        return "There is no agent yet. Add one in the admin, or start the demo."
+    return "Submitting tasks needs the permission add_session; an administrator can give it."
+
+
+def _chips(request: HttpRequest) -> list[dict[str, str]]:
+    """What narrows the list, each with the address that removes it."""
+    chips = []
+    for name in FILTERS:
+        if value := request.GET.get(name):
+            rest = request.GET.copy()
+            del rest[name]
+            rest.pop("page", None)
+            chips.append({"label": f"{FILTERS[name]}: {value}", "url": f"?{rest.urlencode()}"})
+    return chips

@@ -1,0 +1,65 @@
+"""The two bars that are the whole message: the session without speculation (estimated) above, as it was below.
+
+Both on one axis, so that the difference at their ends is exactly net saved. Pure; seconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from speculation.figures import Figures
+from speculation.story import Story
+
+
+@dataclass(frozen=True)
+class Segment:
+    """`kind`: decode, waits, or other (neither: starting up, handing over)."""
+
+    kind: str
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Strip:
+    """`without` is empty where there is nothing to compare: a session that never speculated."""
+
+    without: Sequence[Segment]
+    actual: Sequence[Segment]
+    without_seconds: float
+    actual_seconds: float
+    axis_seconds: float
+    is_live: bool
+    pair_seconds: float | None = None
+    """How long the paired session took, measured."""
+
+
+def draw_strip(story: Story, figures: Figures, *, pair_seconds: float | None = None) -> Strip:
+    """`pair_seconds`: how long the paired session took, which the axis then must hold, too."""
+    has_two_bars = bool(story.facts.get("arm") == "on")
+    without, actual, shift = [], [], 0.0
+    for turn in figures.turns:
+        decoded = [span for span in story.turns if span.number == turn.turn]
+        calls = [call for call in figures.calls if call.call.turn == turn.turn]
+        for span in decoded:
+            end = span.ended_at if span.ended_at is not None else figures.task_seconds
+            actual.append(Segment("decode", span.started_at, end))
+            without.append(Segment("decode", span.started_at + shift, end + shift))
+        if calls:
+            start = min(call.call.asked_at for call in calls)
+            actual.append(Segment("waits", start, start + turn.waited_seconds))
+            without.append(Segment("waits", start + shift, start + shift + turn.without_seconds))
+            shift += turn.net_saved_seconds
+    longest = max(figures.task_seconds, figures.without_speculation_seconds if has_two_bars else 0.0, pair_seconds or 0.0)
+    return Strip(
+        without=without if has_two_bars else (),
+        actual=actual,
+        without_seconds=figures.without_speculation_seconds,
+        actual_seconds=figures.task_seconds,
+        axis_seconds=max(longest, 0.001),
+        is_live=not story.has_ended,
+        pair_seconds=pair_seconds,
+    )
