@@ -48,7 +48,9 @@ class AgentLoop:
             self._answer_open_calls()
             while not self._has_ended():
                 if self.turn >= self.max_turns:
-                    return Outcome("failed", error=f"No answer after {self.max_turns} turns, the most this agent may take.")
+                    return Outcome(
+                        "failed", error=f"No answer after {self.max_turns} turns, the most this agent may take."
+                    )
                 self.step()
         except ModelError as error:
             return Outcome("failed", error=str(error))

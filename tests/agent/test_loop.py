@@ -124,7 +124,9 @@ def test_a_call_that_cannot_be_read_is_answered_with_its_problem_and_never_run()
     host = TableHost({"read": "a"})
     loop_of(model, host)[0].run([TASK])
     assert ("answer_calls", 1, ["1.1"]) in host.heard
-    answers = {message.call_id: (message.content, message.ok) for message in model.asked[1][1] if message.role == "tool"}
+    answers = {
+        message.call_id: (message.content, message.ok) for message in model.asked[1][1] if message.role == "tool"
+    }
     assert answers == {"1.0": ("The arguments are no JSON object.", False), "1.1": ("a", True)}
 
 

@@ -35,7 +35,9 @@ def look_then_answer(messages: Sequence[Message]) -> Turn:
 
 
 def model_at(clock: Clock) -> ScriptedModel:
-    return ScriptedModel(look_then_answer, tokens_per_second=10, prefill_seconds=2, sleep=clock.sleep, clock=lambda: clock.now)
+    return ScriptedModel(
+        look_then_answer, tokens_per_second=10, prefill_seconds=2, sleep=clock.sleep, clock=lambda: clock.now
+    )
 
 
 def test_text_comes_first_then_each_call_is_named_filled_and_sealed() -> None:

@@ -85,9 +85,11 @@ def _read_first(first: str, unread: Sequence[Page]) -> Turn:
 def _search_second(second: str, question: str, pages: Sequence[Page]) -> Turn:
     """If the second subject's page came up already, the question itself is the better query."""
     is_read = any(page["title"].lower() == second.lower() for page in pages)
-    reason = "its page was among those I read, so I look for others on the question" if is_read else "I search for it now"
+    reason = (
+        "its page was among those I read, so I look for others on the question" if is_read else "I search for it now"
+    )
     text = (
-        f'I have read {_titles(pages)}. That covers one side. As for {second}: {reason}. What I look for is an answer to '
+        f"I have read {_titles(pages)}. That covers one side. As for {second}: {reason}. What I look for is an answer to "
         f'"{question}" that I can quote.'
     )
     return Turn(text, [_search(question if is_read else second)])
@@ -96,7 +98,7 @@ def _search_second(second: str, question: str, pages: Sequence[Page]) -> Turn:
 def _read_second(second: str, unread: Sequence[Page]) -> Turn:
     chosen = unread[:2]
     text = (
-        f'Next I open {_titles(chosen)}. With these I should have what the library holds on {second}, and can put the two '
+        f"Next I open {_titles(chosen)}. With these I should have what the library holds on {second}, and can put the two "
         "sides next to each other without guessing."
     )
     return Turn(text, [_fetch(hit["url"]) for hit in chosen])

@@ -72,7 +72,9 @@ def continue_support(messages: Sequence[Message]) -> Turn:
     talk = Conversation(messages)
     case = read_case(talk.task)
     if failure := talk.failure:
-        return Turn(f"I could not finish: {failure.tool} answered: {failure.content} Please check this request by hand.")
+        return Turn(
+            f"I could not finish: {failure.tool} answered: {failure.content} Please check this request by hand."
+        )
     customer = _record(talk, "customers")
     if customer is None:
         return _find_customer(case)
@@ -84,7 +86,10 @@ def continue_support(messages: Sequence[Message]) -> Turn:
     requests, policy = talk.last("list_records", table="refunds"), talk.last("search_documents")
     if requests is None or policy is None:
         return _gather(case, order)
-    request, decision = requests.structured["records"][0], decide(case, order, payments, requests.structured["records"][0])
+    request, decision = (
+        requests.structured["records"][0],
+        decide(case, order, payments, requests.structured["records"][0]),
+    )
     if talk.last("update_record") is None:
         return _settle(case, order, request, decision, policy.structured["hits"][0]["title"])
     settled = _record(talk, "refunds")
@@ -133,7 +138,9 @@ def _look_at_orders(case: Case, customer: Record, looked_at: int) -> Turn:
     """Newest first, two at a time: complaints are mostly about recent orders."""
     following = customer["orders"][looked_at : looked_at + 2]
     if not following:
-        return Turn(f"{customer['name']} has no order of a {case.item} among {looked_at} orders, so there is nothing to refund.")
+        return Turn(
+            f"{customer['name']} has no order of a {case.item} among {looked_at} orders, so there is nothing to refund."
+        )
     which = "the two newest" if looked_at == 0 else "the older ones, since it was not among the newest"
     text = (
         f"{customer['name']} from {customer['city']} has {len(customer['orders'])} orders. The record does not say "
@@ -177,7 +184,11 @@ def _confirm(request: Record) -> Turn:
 
 def _answer(case: Case, order: Record, settled: Record, decision: Decision, policy: str) -> Turn:
     outcome = f"Request {settled['refund_id']} for order {order['order_id']} ({case.item}) is {settled['status']}"
-    money = f": {_money(settled['amount_cents'])} go back to payment {settled['payment_id']}" if settled["amount_cents"] else ""
+    money = (
+        f": {_money(settled['amount_cents'])} go back to payment {settled['payment_id']}"
+        if settled["amount_cents"]
+        else ""
+    )
     return Turn(f'{outcome}{money}. Reason: {decision.reason}. Rule: "{policy}".')
 
 
