@@ -2,15 +2,17 @@
 
 import re
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from html import unescape
 from urllib.parse import urldefrag, urljoin
 
-_UNSEEN = frozenset({"script", "style", "noscript", "template", "svg", "iframe", "object", "head"})
+from tools.html_tokens import Tag, tokens
+
 _BLOCKS = frozenset({
     "address", "article", "aside", "blockquote", "br", "dd", "div", "dl", "dt", "figure", "footer", "form", "h1", "h2",
     "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tr", "ul",
 })  # fmt: skip
-_HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
+_MARKS = {f"h{level}": "#" * level + " " for level in range(1, 7)} | {"li": "- "}
+_HREF = re.compile(r"""(?:^|\s)href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 MAX_LINKS = 200
 
 
@@ -23,65 +25,59 @@ class PageText:
 
 
 def read_page(html: str, base_url: str) -> PageText:
+    """Time linear in the length of `html`."""
     reader = _Reader(base_url)
-    reader.feed(html)
-    reader.close()
+    for token in tokens(html):
+        if isinstance(token, Tag):
+            reader.hear_tag(token)
+        else:
+            reader.hear_text(unescape(token))
     lines = (re.sub(r"[ \t\r\f\v\xa0]+", " ", line).strip() for line in "".join(reader.pieces).split("\n"))
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
-    links = [{"text": " ".join(words.split()), "url": url} for url, words in reader.links.items()]
-    return PageText(" ".join("".join(reader.title).split()), text, links[:MAX_LINKS])
+    links = [{"text": _on_one_line(words), "url": url} for url, words in reader.links.items()]
+    return PageText(_on_one_line(reader.title), text, links)
 
 
-class _Reader(HTMLParser):
+def _on_one_line(pieces: list[str]) -> str:
+    return " ".join("".join(pieces).split())
+
+
+class _Reader:
     def __init__(self, base_url: str) -> None:
-        super().__init__(convert_charrefs=True)
         self.base_url = base_url
         self.title: list[str] = []
         self.pieces: list[str] = []
-        self.links: dict[str, str] = {}
-        self._unseen: list[str] = []
-        self._in_title = False
+        self.links: dict[str, list[str]] = {}
+        self._is_in_title = False
+        self._keeps_lines = False
         self._link = ""
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "body":
-            self._unseen.clear()  # a head that was never closed ends here
-        elif tag in _UNSEEN:
-            self._unseen.append(tag)
-        elif tag == "title":
-            self._in_title = not self.title
-        elif tag in _BLOCKS:
-            self.pieces.append("\n" + _HEADINGS.get(tag, "- " if tag == "li" else ""))
-        elif tag in ("td", "th"):
+    def hear_tag(self, tag: Tag) -> None:
+        if tag.name == "title":
+            self._is_in_title = not tag.is_end
+        elif tag.name == "a":
+            self._link = "" if tag.is_end else self._absolute(tag.attributes)
+        elif tag.name in ("td", "th") and not tag.is_end:
             self.pieces.append(" | ")
-        elif tag == "a":
-            self._link = self._absolute(dict(attrs).get("href") or "")
+        elif tag.name in _BLOCKS:
+            self.pieces.append("\n" if tag.is_end else f"\n{_MARKS.get(tag.name, '')}")
+            if tag.name == "pre":
+                self._keeps_lines = not tag.is_end
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in _UNSEEN:  # <script/> hides nothing
-            self.handle_starttag(tag, attrs)
+    def hear_text(self, text: str) -> None:
+        if self._is_in_title:
+            self.title.append(text)
+            return
+        self.pieces.append(text if self._keeps_lines else text.replace("\n", " "))
+        if self._link and (self._link in self.links or len(self.links) < MAX_LINKS):
+            self.links.setdefault(self._link, []).append(text)
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._unseen:
-            del self._unseen[self._unseen.index(tag) :]
-        elif tag == "title":
-            self._in_title = False
-        elif tag == "a":
-            self._link = ""
-        elif tag in _BLOCKS:
-            self.pieces.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if self._in_title:
-            self.title.append(data)
-        elif not self._unseen:
-            self.pieces.append(data.replace("\n", " "))
-            if self._link:
-                self.links[self._link] = self.links.get(self._link, "") + data
-
-    def _absolute(self, href: str) -> str:
+    def _absolute(self, attributes: str) -> str:
+        """The link's address, or empty where it leads nowhere that can be fetched."""
+        match = _HREF.search(attributes)
+        href = unescape(match[1] or match[2] or match[3] or "").strip() if match else ""
         try:
-            url = urldefrag(urljoin(self.base_url, href.strip())).url
+            url = urldefrag(urljoin(self.base_url, href)).url
         except ValueError:
             return ""
-        return url if url.startswith(("http://", "https://")) and href and not href.startswith("#") else ""
+        return url if href and not href.startswith("#") and url.startswith(("http://", "https://")) else ""

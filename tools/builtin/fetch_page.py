@@ -45,7 +45,8 @@ class Page:
 
 
 class FetchPage(Tool):
-    """A real fetch; for a library on this machine it adds the context's network latency, times 0.6 to 1.4 by the call."""
+    """A real fetch. Where the demo's library on this machine stands for the web, the context's network latency, times
+    0.6 to 1.4 by the call, is added."""
 
     name = "fetch_page"
     description = (
@@ -65,10 +66,12 @@ class FetchPage(Tool):
     def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         stand_in_for_network(self, arguments, context)
         fetch = _Fetch(context.allowed_private_hosts)
-        page = run_stoppable(
-            lambda: fetch.follow(arguments["url"]), context, limit_seconds=LIMIT_SECONDS, interrupt=fetch.gave_up.set
+        return run_stoppable(
+            lambda: _answer(fetch.follow(arguments["url"])),
+            context,
+            limit_seconds=LIMIT_SECONDS,
+            interrupt=fetch.gave_up.set,
         )
-        return _answer(page)
 
 
 class _Fetch:

@@ -46,7 +46,7 @@ class SearchText(Tool):
         finished = run_child(words, context, timeout_seconds=TIMEOUT_SECONDS, max_output_bytes=MAX_OUTPUT_BYTES)
         if finished.left_out:
             raise ToolError("Far too many lines match; use a narrower pattern, a path, or a pattern for file names.")
-        if finished.exit_code > 1 and b"\0" not in finished.output:
+        if finished.exit_code > 1 and finished.output and b"\0" not in finished.output:
             raise ToolError(f"The pattern cannot be searched for: {finished.output.decode('utf-8', 'replace').strip()}")
         return _answer(
             sorted(_matches(finished.output.decode("utf-8", "replace")), key=lambda m: (m["path"], m["line"]))
