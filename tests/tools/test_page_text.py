@@ -56,8 +56,8 @@ def test_links_are_absolute_and_each_listed_once() -> None:
 )
 def test_a_hostile_page_takes_no_longer_than_any_other(piece: str) -> None:
     began_at = time.monotonic()
-    read_page(piece * (1_000_000 // len(piece)), "http://a.example/")
-    assert time.monotonic() - began_at < 10
+    read_page(piece * (300_000 // len(piece)), "http://a.example/")
+    assert time.monotonic() - began_at < 5
 
 
 def test_the_title_is_no_part_of_the_text() -> None:
