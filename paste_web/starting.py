@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from paste_web import celery_app
 from paste_web.processes import Processes, agents_worker, daphne, tools_worker
 from paste_web.progress import step
+from speculation.models import WorkerPool
 
 READY_WITHIN_SECONDS = 60
 
@@ -54,10 +55,16 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def prepare() -> None:
-    """Tables and static files as this version wants them."""
+def prepare_tables() -> None:
     with step("Tables"):
         call_command("migrate", verbosity=0, interactive=False)
+        size = {"slots": settings.PASTE_TOOL_SLOTS, "reserved": settings.PASTE_TOOL_RESERVED}
+        WorkerPool.objects.update_or_create(name="tools", defaults=size)
+
+
+def prepare() -> None:
+    """Tables and static files as this version wants them."""
+    prepare_tables()
     stamp, now = Path(settings.STATIC_ROOT).with_suffix(".stamp"), _static_fingerprint()
     if not stamp.exists() or stamp.read_text() != now:
         with step("Static files"):

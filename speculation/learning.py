@@ -24,7 +24,7 @@ from speculation.models import AgentProfile, Origin, PatternRecord, Session, Too
 from speculation.toolbox import Toolbox
 
 LOOK_EVERY_SECONDS = 1.0
-SESSIONS_AT_A_TIME = 200
+SESSIONS_AT_A_TIME = 100
 OUTCOME_HALF_LIFE = 200.0
 """How many outcomes of a pattern it takes until an old hit or miss counts half."""
 

@@ -26,6 +26,8 @@ LONGEST_THINKING_SECONDS = 20.0
 SOURCES_WITHOUT_TOOL_TIMES = frozenset({"tau2_bench"})
 """Their tools were stand-ins in memory: the recorded durations say nothing about a real tool."""
 
+LONGEST_SOURCE = 80
+LONGEST_TOOL_NAME = 200
 _STRINGS = ("session_id", "source", "task_id", "task")
 _UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
@@ -164,6 +166,8 @@ def parse(value: Any) -> TraceSession:
     for name in _STRINGS:
         if not isinstance(value.get(name), str):
             raise NotATrace(f"{name!r} is missing or not a string")
+    if len(value["source"]) > LONGEST_SOURCE:
+        raise NotATrace(f"'source' is longer than {LONGEST_SOURCE} characters")
     events = value.get("events")
     if not isinstance(events, list) or not events:
         raise NotATrace("'events' is missing, empty or not a list")
@@ -194,6 +198,8 @@ def _check_event(index: int, event: Any) -> dict[str, Any]:
     for name, types in _FIELDS[kind].items():
         if not isinstance(event.get(name), types):
             raise NotATrace(f"event {index} ({kind}): {name!r} is missing or not a {types[0].__name__}")
+    if kind == "tool" and len(event["name"]) > LONGEST_TOOL_NAME:
+        raise NotATrace(f"event {index} (tool): 'name' is longer than {LONGEST_TOOL_NAME} characters")
     if kind == "tool" and "result" not in event:
         raise NotATrace(f"event {index} (tool): 'result' is missing")
     duration = event.get("duration_s")

@@ -119,13 +119,13 @@ class RecordedTool(Tool):
     description = "Returns what was recorded of the real tool."
     parameters: Mapping[str, Any] = {"type": "object"}
 
-    def __init__(self, name: str, effects: RecordedEffects) -> None:
+    def __init__(self, name: str, effects: RecordedEffects, expected_seconds: float | None = None) -> None:
         self.name = name
         self.effects = effects
         self.policy = ToolPolicy(
             effect=effects.declared,
             cosmetic_arguments=effects.cosmetic,
-            expected_seconds=usual_seconds(name),
+            expected_seconds=usual_seconds(name) if expected_seconds is None else expected_seconds,
             timeout_seconds=3600.0,
             max_parallel=64,
             ttl_seconds=3600.0,
@@ -146,12 +146,17 @@ class RecordedTool(Tool):
 
     @cached_property
     def definition(self) -> dict[str, Any]:
-        return {**super().definition, "effects": self.effects.to_json()}
+        return {
+            **super().definition,
+            "effects": self.effects.to_json(),
+            "expected_seconds": self.policy.expected_seconds,
+        }
 
 
 def from_definition(name: str, definition: Mapping[str, Any]) -> RecordedTool:
     """The tool that a stored definition describes; one without effects counts as changing the world."""
-    return RecordedTool(name, RecordedEffects.from_json(definition.get("effects", {})))
+    effects = RecordedEffects.from_json(definition.get("effects", {}))
+    return RecordedTool(name, effects, definition.get("expected_seconds"))
 
 
 def count_changes(root: Path) -> int:
