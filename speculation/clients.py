@@ -26,7 +26,9 @@ def model_for(session: Session) -> Model:
     """The model of the session's agent."""
     agent = session.agent
     if agent.model_kind == ModelKind.SCRIPTED:
-        return ScriptedModel(demo.AGENTS[agent.script].script, tokens_per_second=settings.PASTE_SCRIPTED_TOKENS_PER_SECOND)
+        return ScriptedModel(
+            demo.AGENTS[agent.script].script, tokens_per_second=settings.PASTE_SCRIPTED_TOKENS_PER_SECOND
+        )
     if agent.model_kind == ModelKind.RECORDED:
         return RecordedModel(recording_of(session), float(session.world.get("time_scale", 1.0)))
     return OpenAIModel(

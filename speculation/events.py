@@ -136,10 +136,10 @@ def writing(session_id: UUID, *, attempt: int | None = None) -> Iterator[Session
         session_log.flush()
 
 
-def append(session_id: UUID, kind: str, *, attempt: int | None = None, at: datetime | None = None, **payload: Any) -> int:
-    """One event in a transaction of its own."""
-    with writing(session_id, attempt=attempt) as session_log:
-        return session_log.append(kind, at=at, **payload)
+def append(session_id: UUID, kind: str, *, as_attempt: int | None = None, **payload: Any) -> int:
+    """One event in a transaction of its own; `as_attempt` as in `writing`. Returns its seq."""
+    with writing(session_id, attempt=as_attempt) as session_log:
+        return session_log.append(kind, **payload)
 
 
 class Bell:

@@ -215,7 +215,16 @@ def fail(log: SessionLog, job: ToolJob, *, attempt: int, error: str, reason: str
 
 def fail_lost(log: SessionLog, job: ToolJob) -> bool:
     """running -> failed: the worker is gone and the call must not run again. Its outcome is unknown."""
-    return _end(log, job, "fail", job.attempt, Q(lease_until__lte=Now()), ok=False, error="worker lost", end_reason="worker lost")
+    return _end(
+        log,
+        job,
+        "fail",
+        job.attempt,
+        Q(lease_until__lte=Now()),
+        ok=False,
+        error="worker lost",
+        end_reason="worker lost",
+    )
 
 
 def _end(log: SessionLog, job: ToolJob, verb: str, attempt: int, *guards: Q, ok: bool, **fields: Any) -> bool:
@@ -297,7 +306,9 @@ def preempt(log: SessionLog, job: ToolJob, reason: str) -> bool:
 def release(log: SessionLog, job: ToolJob, *, attempt: int) -> bool:
     """The worker of a preempted job has let go of its slot."""
     released = (
-        ToolJob.objects.filter(pk=job.pk, status=JobStatus.PREEMPTED, attempt=attempt, ended_at=None).update(ended_at=Now())
+        ToolJob.objects.filter(pk=job.pk, status=JobStatus.PREEMPTED, attempt=attempt, ended_at=None).update(
+            ended_at=Now()
+        )
         == 1
     )
     if released:

@@ -26,7 +26,9 @@ def sweep() -> dict[str, int]:
         "jobs_of_lost_workers": _each(_lost_jobs(), _recover),
         "slots_of_lost_workers": _free_lost_slots(),
         "jobs_told_again": _each(_forgotten_jobs(), _tell_again),
-        "speculations_too_late": _each(_late_speculations(), lambda log, job: jobs.preempt(log, job, "not started in time")),
+        "speculations_too_late": _each(
+            _late_speculations(), lambda log, job: jobs.preempt(log, job, "not started in time")
+        ),
         "results_expired": _each(_expired_results(), lambda log, job: jobs.discard(log, job, "expired")),
         "sessions_handed_over": _hand_over_sessions(),
     }

@@ -149,7 +149,8 @@ class SessionRuntime:
 
     def _refuse(self, turn: int, calls: Sequence[RequestedCall]) -> dict[str, Message]:
         payloads = [
-            _returned(turn, call.call_id, call.tool, None, ok=False, content=self.toolbox.refusal(call.tool)) for call in calls
+            _returned(turn, call.call_id, call.tool, None, ok=False, content=self.toolbox.refusal(call.tool))
+            for call in calls
         ]
         return self._tell_returned(payloads)
 
@@ -185,7 +186,7 @@ class SessionRuntime:
     # The session's own state
 
     def _append(self, kind: str, **payload: Any) -> None:
-        events.append(self.session.pk, kind, attempt=self.session.attempt, **payload)
+        events.append(self.session.pk, kind, as_attempt=self.session.attempt, **payload)
         connection.close()  # back to the pool: what follows is a wait for the model
 
     def _check(self) -> None:

@@ -224,7 +224,10 @@ def _tell_predicted(
     candidates = [*judged, *forecasted.declined]
     if candidates or forecasted.abstained:
         log.append(
-            "predicted", turn=forecasted.turn, candidates=candidates, abstained=[dict(item) for item in forecasted.abstained]
+            "predicted",
+            turn=forecasted.turn,
+            candidates=candidates,
+            abstained=[dict(item) for item in forecasted.abstained],
         )
 
 

@@ -40,7 +40,7 @@ def claim(session_id: UUID, owner: str) -> Session | None:
 def begin(session: Session) -> None:
     """Say in the log that the owner starts, or resumes."""
     kind = "session_started" if session.attempt == 1 else "session_resumed"
-    events.append(session.pk, kind, attempt=session.attempt, owner=session.owner)
+    events.append(session.pk, kind, as_attempt=session.attempt, attempt=session.attempt, owner=session.owner)
 
 
 def renew(session_ids: list[UUID], owner: str) -> None:

@@ -78,7 +78,7 @@ def submit_task(
         session = Session.objects.create(
             agent=agent,
             task=task,
-            arm=arm_of(agent, speculation, random.random() if draw is None else draw),  # noqa: S311  (no secret)
+            arm=arm_of(agent, speculation, random.random() if draw is None else draw),
             speculation=speculation,
             origin=origin,
             model_name=model_name_of(agent),

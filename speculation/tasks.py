@@ -9,7 +9,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.db import DatabaseError, connection
 
-from speculation import learning, recovery, sessions, worlds
+from speculation import durations, learning, recovery, sessions, worlds
 from speculation.agent.loop import AgentLoop
 from speculation.agent.types import Outcome, SessionStopped
 from speculation.clients import model_for, user_for
@@ -110,6 +110,7 @@ def _sweep_for_ever() -> None:
     while not pause.wait(SWEEP_EVERY_SECONDS):
         try:
             recovery.sweep()
+            durations.measure()
         except DatabaseError as problem:
             logger.warning("the sweep found no database: %s", type(problem).__name__)
         except Exception:

@@ -1,14 +1,11 @@
 """Gives each session its own copy of its agent's world: a folder of files and a schema of records."""
 
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 from speculation.models import Session
-from tools.world import World, create_world, remove_world
-
-TEMPLATES = Path(settings.BASE_DIR) / "tools" / "worlds"
+from tools.world import TEMPLATES, World, create_world, remove_world
 
 
 def prepare(session: Session) -> None:

@@ -20,7 +20,18 @@ class Worker:
 
     def __init__(self, queue: str, number: int, *options: str, **variables: str) -> None:
         self.log = Path(settings.PASTE_HOME) / f"worker-{queue}-{number}.log"
-        command = [sys.executable, "-m", "celery", "-A", "paste_web", "worker", "-Q", queue, "-n", f"{queue}{number}@test"]
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "paste_web",
+            "worker",
+            "-Q",
+            queue,
+            "-n",
+            f"{queue}{number}@test",
+        ]
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

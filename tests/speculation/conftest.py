@@ -17,7 +17,9 @@ from tools.base import SideEffect, ToolCall, ToolPolicy
 
 @pytest.fixture
 def pool(transactional_db: None) -> WorkerPool:
-    return WorkerPool.objects.update_or_create(name="tools", defaults={"slots": 4, "reserved": 1, "is_paused": False})[0]
+    return WorkerPool.objects.update_or_create(name="tools", defaults={"slots": 4, "reserved": 1, "is_paused": False})[
+        0
+    ]
 
 
 @pytest.fixture
@@ -123,5 +125,3 @@ def race(transactional_db: None) -> Iterator[Race]:
     race = Race()
     yield race
     race.close()
-
-

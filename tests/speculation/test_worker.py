@@ -28,7 +28,9 @@ def box(tmp_path: Path, session: Session, agent: AgentProfile, pool: WorkerPool)
     for gate in ("gate", "gate0", "gate1"):
         os.mkfifo(tmp_path / gate)
     Session.objects.filter(pk=session.pk).update(world={"root": str(tmp_path)})
-    agent.tools.set([register_tool("builtin", catalog.BUILTIN[name]) for name in ("read_file", "run_command", "write_file")])
+    agent.tools.set(
+        [register_tool("builtin", catalog.BUILTIN[name]) for name in ("read_file", "run_command", "write_file")]
+    )
     return Toolbox.of(agent)
 
 
@@ -71,7 +73,9 @@ def test_a_call_runs_on_a_worker_and_its_result_comes_back(session: Session, box
     assert job.result["ok"] and "two" in job.result["content"]
 
 
-def test_a_finished_guess_is_handed_over_and_a_running_one_is_joined(session: Session, box: Toolbox, workers: Workers) -> None:
+def test_a_finished_guess_is_handed_over_and_a_running_one_is_joined(
+    session: Session, box: Toolbox, workers: Workers
+) -> None:
     workers.tools().wait_until_ready()
     finished = guess(session, box["read_file"], path="a.txt")
     wait_for(lambda: status(finished) == JobStatus.SUCCEEDED)
@@ -86,7 +90,9 @@ def test_a_finished_guess_is_handed_over_and_a_running_one_is_joined(session: Se
     assert outcomes == ["used", "joined"]
 
 
-def test_a_preempted_command_is_killed_and_frees_its_slot_at_once(session: Session, box: Toolbox, workers: Workers) -> None:
+def test_a_preempted_command_is_killed_and_frees_its_slot_at_once(
+    session: Session, box: Toolbox, workers: Workers
+) -> None:
     workers.tools().wait_until_ready()
     job = guess(session, box["run_command"], command="cat gate")
     wait_for(lambda: status(job) == JobStatus.RUNNING)
@@ -132,7 +138,9 @@ def test_a_read_whose_worker_was_killed_runs_again(session: Session, box: Toolbo
     assert job.attempt == 2
 
 
-def test_a_write_whose_worker_was_killed_ends_with_an_unknown_outcome(session: Session, box: Toolbox, workers: Workers) -> None:
+def test_a_write_whose_worker_was_killed_ends_with_an_unknown_outcome(
+    session: Session, box: Toolbox, workers: Workers
+) -> None:
     worker = workers.tools()
     worker.wait_until_ready()
     job = ask(session, box["run_command"], "1.0", command="python3 -c 'import time; time.sleep(20)'")
@@ -146,7 +154,9 @@ def test_a_write_whose_worker_was_killed_ends_with_an_unknown_outcome(session: S
     assert session.epoch == 2, "the change is over, whatever came of it"
 
 
-def test_a_guess_whose_worker_was_killed_is_given_up_and_frees_its_slot(session: Session, box: Toolbox, workers: Workers) -> None:
+def test_a_guess_whose_worker_was_killed_is_given_up_and_frees_its_slot(
+    session: Session, box: Toolbox, workers: Workers
+) -> None:
     worker = workers.tools()
     worker.wait_until_ready()
     job = guess(session, box["run_command"], command="cat gate")
