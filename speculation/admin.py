@@ -1,0 +1,211 @@
+"""Every table in the admin. It lists and filters; what has a rule is changed by the module that owns the rule."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from speculation.access import revoke_key
+from speculation.audited import AuditedAdmin, ReadOnlyAdmin
+from speculation.engine.mapping import SourceError, parse_source
+from speculation.models import (
+    AgentProfile,
+    ApiKey,
+    Approval,
+    AuditEntry,
+    EventRecord,
+    IdempotencyRecord,
+    PatternRecord,
+    Session,
+    ToolJob,
+    ToolRecord,
+    WorkerPool,
+)
+
+
+@admin.register(AgentProfile)
+class AgentProfileAdmin(AuditedAdmin):
+    list_display = ("name", "title", "model_kind", "model", "mode", "canary_percent", "holdout_percent", "max_turns")
+    list_filter = ("model_kind", "mode")
+    search_fields = ("name", "title", "model")
+    filter_horizontal = ("tools",)
+    readonly_fields = ("created_at",)
+
+
+@admin.register(WorkerPool)
+class WorkerPoolAdmin(AuditedAdmin):
+    list_display = ("name", "slots", "reserved", "is_paused", "pause_reason")
+    search_fields = ("name",)
+
+    def get_readonly_fields(self, request: HttpRequest, row: WorkerPool | None = None) -> tuple[str, ...]:
+        return ("name",) if row else ()
+
+    def has_delete_permission(self, request: HttpRequest, row: WorkerPool | None = None) -> bool:
+        return False
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnlyAdmin):
+    list_display = ("short_id", "agent", "status", "arm", "origin", "model_name", "created_at", "ended_at")
+    list_filter = ("status", "arm", "origin", "agent")
+    list_select_related = ("agent",)
+    search_fields = ("id", "task", "agent__name")
+    payload_fields = ("answer", "error", "world")
+
+
+@admin.register(EventRecord)
+class EventRecordAdmin(ReadOnlyAdmin):
+    list_display = ("session", "seq", "kind", "at")
+    list_filter = ("kind",)
+    list_select_related = ("session",)
+    search_fields = ("session__id", "kind")
+    ordering = ("-pk",)
+    payload_fields = ("payload",)
+
+
+@admin.register(ToolJob)
+class ToolJobAdmin(ReadOnlyAdmin):
+    list_display = (
+        "id",
+        "tool",
+        "status",
+        "call_id",
+        "session",
+        "attempt",
+        "utility",
+        "created_at",
+        "ended_at",
+        "end_reason",
+    )
+    list_filter = ("status", "effect", "pool", "tool")
+    list_select_related = ("tool", "session")
+    search_fields = ("id", "session__id", "tool__name", "call_id")
+    ordering = ("-created_at",)
+    payload_fields = ("arguments", "result", "error", "fingerprint")
+
+
+class PatternForm(forms.ModelForm):
+    """Only an operator's own columns; a mapping must be one that the engine can read."""
+
+    class Meta:
+        model = PatternRecord
+        fields = ("enabled", "probability_override", "mapping_override")
+
+    def clean_probability_override(self) -> float | None:
+        probability = self.cleaned_data["probability_override"]
+        if probability is not None and not 0 <= probability <= 1:
+            raise forms.ValidationError("A probability lies between 0 and 1.")
+        return probability
+
+    def clean_mapping_override(self) -> dict[str, Any] | None:
+        mapping = self.cleaned_data["mapping_override"]
+        if mapping is None:
+            return None
+        if not isinstance(mapping, dict):
+            raise forms.ValidationError('A mapping is an object: {"argument": [["source", right, available], ...]}.')
+        for argument, sources in mapping.items():
+            _check_sources(argument, sources)
+        return mapping
+
+
+def _check_sources(argument: str, sources: Any) -> None:
+    """Raises ValidationError unless it is a list of [source, right, available], best first."""
+    if not isinstance(sources, list):
+        raise forms.ValidationError(f"{argument}: takes a list of [source, right, available].")
+    for one in sources:
+        is_triple = isinstance(one, list) and len(one) == 3 and isinstance(one[0], str)
+        if not is_triple or not all(type(count) in (int, float) and count >= 0 for count in one[1:]):
+            raise forms.ValidationError(f"{argument}: takes a list of [source, right, available].")
+        try:
+            parse_source(one[0])
+        except SourceError as problem:
+            raise forms.ValidationError(f"{argument}: {problem}") from problem
+
+
+@admin.register(PatternRecord)
+class PatternRecordAdmin(AuditedAdmin):
+    form = PatternForm
+    list_display = (
+        "__str__",
+        "agent",
+        "support",
+        "probability",
+        "hits",
+        "misses",
+        "enabled",
+        "overridden_by",
+        "updated_at",
+    )
+    list_filter = ("agent", "enabled", "origin", "tool")
+    list_select_related = ("agent",)
+    search_fields = ("tool", "context", "agent__name")
+
+    def get_readonly_fields(self, request: HttpRequest, row: PatternRecord | None = None) -> list[str]:
+        return [field.name for field in self.opts.concrete_fields if field.name not in PatternForm.Meta.fields]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, row: PatternRecord | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, row: PatternRecord, form: forms.ModelForm, change: bool) -> None:
+        if form.changed_data:
+            row.overridden_by, row.overridden_at = request.user.get_username(), Now()
+            super().save_model(request, row, form, change)
+
+    def write(self, row: PatternRecord, form: forms.ModelForm) -> None:
+        """The operator's columns alone: mining may have moved the others since the form was read."""
+        row.save(update_fields=[*PatternForm.Meta.fields, "overridden_by", "overridden_at"])
+
+
+@admin.register(ToolRecord)
+class ToolRecordAdmin(ReadOnlyAdmin):
+    list_display = ("name", "server", "effect", "open_world", "enabled", "policy_version", "changed_at")
+    list_filter = ("server", "effect", "enabled")
+    search_fields = ("name", "server")
+
+
+@admin.register(Approval)
+class ApprovalAdmin(ReadOnlyAdmin):
+    list_display = ("tool", "level", "agent", "who", "created_at", "expires_at", "why")
+    list_filter = ("level", "tool")
+    list_select_related = ("tool", "agent")
+    search_fields = ("tool__name", "who", "why")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    """Keys are made by `manage.py create_api_key`, which shows them once."""
+
+    list_display = ("name", "prefix", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
+    search_fields = ("name", "prefix")
+    never_shown = ("key_hash",)
+    actions = ("revoke",)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("speculation.change_apikey"))
+
+    @admin.action(description="Revoke the selected keys", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+        user = request.user
+        revoked = sum(revoke_key(key, who=user.get_username(), user=user, why="Revoked in the admin.") for key in keys)
+        messages.success(request, f"{revoked} key{'s' if revoked != 1 else ''} revoked.")
+
+
+@admin.register(IdempotencyRecord)
+class IdempotencyRecordAdmin(ReadOnlyAdmin):
+    list_display = ("key", "api_key", "path", "status", "created_at")
+    list_select_related = ("api_key",)
+    search_fields = ("key", "api_key__name")
+    payload_fields = ("response",)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    list_display = ("at", "who", "what", "why")
+    search_fields = ("who", "what", "why")
+    date_hierarchy = "at"

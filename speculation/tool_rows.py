@@ -1,0 +1,93 @@
+"""What the tools pages read: each tool with the decision that counts, what it does now and why, and its figures."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Avg, Count, F, Q
+from django.db.models.functions import Extract
+
+from speculation.models import Approval, ToolJob, ToolRecord, WorkerPool
+from speculation.verdicts import Verdict, is_speculable
+from tools.base import SideEffect
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A tool's runs. `early`: those that started before anyone asked; `used`: those of them that were asked for."""
+
+    runs: int = 0
+    mean_seconds: float | None = None
+    early: int = 0
+    used: int = 0
+
+
+@dataclass(frozen=True)
+class ToolRow:
+    tool: ToolRecord
+    approval: Approval | None
+    verdict: Verdict
+    measured: Measured
+
+    @property
+    def chip(self) -> str:
+        """The effect, with the first reason against it or what limits it."""
+        word = "On" if self.verdict.allowed else "Off"
+        return f"{word}: {self.verdict.reason}" if self.verdict.reason else word
+
+
+def tool_rows(tools: Iterable[ToolRecord], now: datetime) -> list[ToolRow]:
+    """One row a tool, in the given order."""
+    tools = list(tools)
+    approvals: dict[int, list[Approval]] = defaultdict(list)
+    for approval in Approval.objects.filter(tool__in=tools).select_related("agent").order_by("-id"):
+        approvals[approval.tool_id].append(approval)
+    paused = WorkerPool.objects.filter(is_paused=True).first()
+    measured = _measure(tools)
+    return [_row(tool, approvals[tool.pk], paused, measured.get(tool.pk, Measured()), now) for tool in tools]
+
+
+def _row(
+    tool: ToolRecord, newest_first: Sequence[Approval], paused: WorkerPool | None, measured: Measured, now: datetime
+) -> ToolRow:
+    """The verdict for all agents; where that is a no, the one for the first agent that has a yes of its own."""
+    for_all = _judge(tool, _counting(newest_first, None), paused, now)
+    chosen = for_all
+    for agent_id in dict.fromkeys(approval.agent_id for approval in newest_first if approval.agent_id):
+        if chosen.allowed:
+            break
+        verdict = _judge(tool, _counting(newest_first, agent_id), paused, now)
+        if verdict.allowed and verdict.approval is not None:
+            limits = ", ".join(filter(None, [verdict.reason, f"agent {verdict.approval.agent}"]))
+            chosen = Verdict(True, limits, verdict.approval)
+    if not chosen.allowed and chosen.approval is None and newest_first:
+        chosen = _judge(tool, newest_first[0], paused, now)
+    return ToolRow(tool, chosen.approval, chosen, measured)
+
+
+def _counting(newest_first: Sequence[Approval], agent_id: int | None) -> Approval | None:
+    """The decision that counts for an agent: see verdicts.newest_approval."""
+    return next((approval for approval in newest_first if approval.agent_id in (None, agent_id)), None)
+
+
+def _judge(tool: ToolRecord, approval: Approval | None, paused: WorkerPool | None, now: datetime) -> Verdict:
+    """The verdict on the tool as a whole. One of unknown effect is judged by its calls that only read."""
+    effect = SideEffect.NONE if tool.effect == SideEffect.UNKNOWN else tool.effect
+    return is_speculable(tool, approval, effect=effect, arguments=None, pool=paused, canary_draw=0.0, now=now)
+
+
+def _measure(tools: Sequence[ToolRecord]) -> dict[int, Measured]:
+    ran_early = Q(call_id=None) | Q(promoted_at__isnull=False, started_at__lt=F("promoted_at"))
+    finished = ToolJob.objects.filter(tool__in=tools, started_at__isnull=False, ended_at__isnull=False)
+    rows = (
+        finished.order_by()
+        .values("tool")
+        .annotate(
+            runs=Count("pk"),
+            mean_seconds=Avg(Extract(F("ended_at") - F("started_at"), "epoch"), filter=Q(status="succeeded")),
+            early=Count("pk", filter=ran_early),
+            used=Count("pk", filter=Q(promoted_at__isnull=False, started_at__lt=F("promoted_at"))),
+        )
+    )
+    return {row.pop("tool"): Measured(**row) for row in rows}
