@@ -42,7 +42,7 @@ from django.db import connection, models, transaction
 
 from speculation.models import EventRecord, Session
 
-log_of_this_module = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 NOTICE_CHANNEL = "paste_jobs"
 
@@ -166,8 +166,8 @@ class Bell:
         try:
             await layer.group_send(f"session.{session_id.hex}", {"type": "session.bell", "seq": seq})
             await layer.group_send("sessions", {"type": "sessions.bell", "session": str(session_id), "seq": seq})
-        except Exception as problem:  # the log is the truth: a lost bell must never fail a session
-            log_of_this_module.warning("could not ring the bell: %s", type(problem).__name__)
+        except Exception as problem:  # noqa: BLE001  (the log is the truth: a lost bell must never fail a session)
+            logger.warning("could not ring the bell: %s", type(problem).__name__)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._starting:

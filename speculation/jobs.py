@@ -38,6 +38,7 @@ MOVES: Mapping[str, Move] = {
     "retry_joined": Move((JobStatus.FAILED,), JobStatus.QUEUED, "job_retried"),
     "promote": Move((JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED), None, "call_asked"),
     "preempt": Move((JobStatus.QUEUED, JobStatus.RUNNING), JobStatus.PREEMPTED, "job_preempted"),
+    "withdraw": Move((JobStatus.QUEUED,), JobStatus.FAILED, "job_ended"),
     "discard": Move((JobStatus.SUCCEEDED,), JobStatus.DISCARDED, "job_discarded"),
 }
 
@@ -290,6 +291,16 @@ def promote(log: SessionLog, job: ToolJob, call_id: str, *, policy_version: int)
         promoted_at=Now(),
         start_before=None,
     )
+
+
+def withdraw(log: SessionLog, job: ToolJob) -> bool:
+    """queued -> failed: the session that asked for it has ended, so nobody wants the call any more. It never started."""
+    moved = _move(
+        job, "withdraw", Q(call_id__isnull=False), ended_at=Now(), error="session ended", end_reason="session ended"
+    )
+    if moved:
+        log.append("job_ended", job=str(job.pk), status=str(job.status), ok=False, run_seconds=0.0, speculative=False)
+    return moved
 
 
 def preempt(log: SessionLog, job: ToolJob, reason: str) -> bool:

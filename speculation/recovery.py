@@ -51,7 +51,7 @@ def _recover(log: SessionLog, job: ToolJob) -> bool:
     """Run it again where that is harmless; else its call ends with an unknown outcome; a guess is given up."""
     if job.call_id is None:
         return jobs.preempt(log, job, "worker lost") and jobs.release(log, job, attempt=job.attempt)
-    if jobs.retry_lost(log, job):
+    if not log.session.has_ended and jobs.retry_lost(log, job):
         enqueue(job)
         return True
     return jobs.fail_lost(log, job)
@@ -70,6 +70,8 @@ def _forgotten_jobs() -> QuerySet[ToolJob]:
 
 
 def _tell_again(log: SessionLog, job: ToolJob) -> bool:
+    if log.session.has_ended:
+        return jobs.withdraw(log, job)
     told = ToolJob.objects.filter(pk=job.pk, status=JobStatus.QUEUED).update(enqueued_at=Now()) == 1
     if told:
         enqueue(job)

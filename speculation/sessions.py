@@ -13,7 +13,7 @@ from django.db.models.fields import DateTimeField
 from django.db.models.functions import Cast, Now
 
 from speculation import events, jobs
-from speculation.models import Session, SessionStatus
+from speculation.models import JobStatus, Session, SessionStatus, ToolJob
 
 LEASE_SECONDS = 10.0
 
@@ -49,10 +49,15 @@ def renew(session_ids: list[UUID], owner: str) -> None:
 
 
 def finish(session: Session, status: SessionStatus, *, answer: str | None = None, error: str | None = None) -> bool:
-    """End the session, if it is still this attempt's. Held speculations go with it. Running calls are left to end."""
+    """End the session, if it is still this attempt's. Held speculations and calls not yet started go with it.
+
+    Calls that run are left to end: stopping a change half way would leave the world in a state nobody asked for.
+    """
     try:
         with events.writing(session.pk, attempt=session.attempt) as log:
             jobs.drop_speculation(log, "session_ended" if status != SessionStatus.SUCCEEDED else "miss")
+            for job in ToolJob.objects.filter(session=session, status=JobStatus.QUEUED, call_id__isnull=False):
+                jobs.withdraw(log, job)
             log.append("session_ended", status=str(status), answer=answer, error=error)
             return (
                 Session.objects.filter(pk=session.pk, status=SessionStatus.RUNNING).update(

@@ -23,6 +23,10 @@ class Segment:
         return self.end - self.start
 
 
+LEAST_LIVE_AXIS_SECONDS = 10.0
+LIVE_STEP = 1.3
+
+
 @dataclass(frozen=True)
 class Strip:
     """`without` is empty where there is nothing to compare: a session that never speculated."""
@@ -59,7 +63,15 @@ def draw_strip(story: Story, figures: Figures, *, pair_seconds: float | None = N
         actual=actual,
         without_seconds=figures.without_speculation_seconds,
         actual_seconds=figures.task_seconds,
-        axis_seconds=max(longest, 0.001),
+        axis_seconds=max(longest, 0.001) if story.has_ended else _stepped(longest),
         is_live=not story.has_ended,
         pair_seconds=pair_seconds,
     )
+
+
+def _stepped(seconds: float) -> float:
+    """An axis that stands still while a session grows: it steps on by a third, now and then."""
+    axis = LEAST_LIVE_AXIS_SECONDS
+    while axis < seconds * 1.05:
+        axis *= LIVE_STEP
+    return axis

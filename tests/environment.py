@@ -8,7 +8,7 @@ from pathlib import Path
 KEPT_VARIABLES = {"PASTE_REQUIRE_BROWSER", "PASTE_POSTGRES_BIN", "PASTE_VALKEY_SERVER"}
 
 for name in list(os.environ):
-    if (name.startswith("PASTE_") or name.startswith("DATABASE_URL")) and name not in KEPT_VARIABLES:
+    if name.startswith(("PASTE_", "DATABASE_URL")) and name not in KEPT_VARIABLES:
         del os.environ[name]
 HOME = Path(tempfile.mkdtemp(prefix="paste-test-", dir="/tmp"))
 os.environ["PASTE_HOME"] = str(HOME)

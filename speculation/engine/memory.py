@@ -51,7 +51,6 @@ class Memory:
         self._words: dict[str, list[dict[str, list[str]]]] = {"user": [], "said": []}
         self._query: set[str] = set()
         self._said: frozenset[str] = frozenset()
-        self._first: frozenset[str] = frozenset()
         self._latest: Parsed | None = None
         self._families: dict[Family, list[Any]] = {}
         self._closest: dict[Family, list[tuple[float, int]]] = {}
@@ -67,8 +66,8 @@ class Memory:
             self._words[name].append(tokens_by_shape(event.text))
             if name == "user":
                 self._query |= stems(event.text)
-                self._said = frozenset(f"u:{word}" for word in stems(event.text))
-                self._first = self._first or frozenset(f"f:{word}" for word in stems(event.text))
+                shapes = {f"user~{shape}" for shape in self._words[name][-1] if not shape.isalpha()}
+                self._said = frozenset({"user", *shapes, *(f"user:{word}" for word in stems(event.text))})
                 self._latest = None
         if event.kind != EventKind.LLM:
             self.signatures.append(str(event.signature))
@@ -89,9 +88,11 @@ class Memory:
                 self._query |= stems(value)
 
     def words_now(self) -> frozenset[str]:
-        """Words that may tell which tool comes next: of the user's first and last message, of the latest result."""
-        latest = self._latest.words if self._latest else frozenset()
-        return self._said | self._first | latest
+        """Marks that may tell which tool comes next: words and shapes of what the user just said, or of the latest result.
+
+        "user" or "result" is always among them: what the others are compared with.
+        """
+        return self._latest.words if self._latest else self._said
 
     def values(self, family: Family) -> list[Any]:
         """The values of a family, distinct, in its order; empty where it has none."""

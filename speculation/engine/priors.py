@@ -24,6 +24,7 @@ MIN_WORD_COUNT = 3.0
 WORD_WEIGHT = 5.0
 WORDS_POWER = 1.0
 WORDS_ROOT = 0.5
+SPACES="ufrst"
 DEFAULT_USE_SECONDS = 3.0
 
 
@@ -190,7 +191,7 @@ def _tilts(rows: Mapping[str, Row]) -> dict[str, dict[str, float]]:
             totals[word] = totals.get(word, 0.0) + count
     found: dict[str, dict[str, float]] = {}
     for word, total in totals.items():
-        if total < MIN_WORD_COUNT:
+        if total < MIN_WORD_COUNT or word[0] not in SPACES:
             continue
         usual = total / everything
         found[word] = {

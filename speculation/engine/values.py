@@ -27,8 +27,13 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.\w+")
 
 
 EMPTY_WORDS = frozenset(
-    "the and for was were are with that this from what which who whom whose when where how why did does has have had his her"
-    " its their into than then them they you your not but can could would will should about".split()
+    (
+        "the", "and", "for", "was", "were", "are", "with", "that", "this", "from",
+        "what", "which", "who", "whom", "whose", "when", "where", "how", "why", "did",
+        "does", "has", "have", "had", "his", "her", "its", "their", "into", "than",
+        "then", "them", "they", "you", "your", "not", "but", "can", "could", "would",
+        "will", "should", "about",
+    )
 )
 """English words that say nothing of what a text is about."""
 

@@ -1,14 +1,15 @@
 """The state machine, one move at a time, and raced in pairs over real connections."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from speculation import events, jobs, sessions
-from speculation.models import JobStatus, Session, ToolJob, ToolRecord
+from speculation import events, jobs, recovery, sessions
+from speculation.models import JobStatus, Session, SessionStatus, ToolJob, ToolRecord
 from tests.speculation.conftest import Desk, Race
 from tools.base import ToolResult
 
@@ -160,6 +161,24 @@ def test_a_read_whose_workers_keep_dying_is_given_up_after_three_attempts(desk: 
     assert desk.move(jobs.fail_lost, read)
 
 
+def test_a_queued_call_of_a_session_that_ended_is_withdrawn_and_never_starts(desk: Desk) -> None:
+    write = desk.request("1.0", "a", writes=True)
+    assert sessions.finish(desk.session, SessionStatus.CANCELLED)
+    assert not desk.start(write)
+    write.refresh_from_db()
+    assert (write.status, write.end_reason) == (JobStatus.FAILED, "session ended")
+
+
+def test_a_read_lost_with_its_worker_does_not_run_again_for_a_session_that_ended(desk: Desk) -> None:
+    read = desk.request()
+    assert desk.start(read)
+    assert sessions.finish(desk.session, SessionStatus.CANCELLED)
+    expire_lease(read)
+    recovery.sweep()
+    read.refresh_from_db()
+    assert read.status == JobStatus.FAILED
+
+
 def test_the_database_refuses_a_side_effect_before_its_call(desk: Desk) -> None:
     write = desk.request("1.0", "a", writes=True)
     with pytest.raises(IntegrityError, match="job_has_no_side_effect_before_its_call"), transaction.atomic():
@@ -228,16 +247,14 @@ def test_two_moves_that_exclude_each_other_have_exactly_one_winner(
 ) -> None:
     for round_number in range(ROUNDS_OF_A_PAIR):
         job = in_state(desk, status, f"{round_number}.txt")
-        calls = iter([f"{round_number}.0", f"{round_number}.1"])
+        calls = {0: f"{round_number}.0", 1: f"{round_number}.1"}
 
-        def contender(verb: str, job: ToolJob = job, call_id: str = "") -> bool:
+        def contender(number: int, verb: str, job: ToolJob = job, calls: dict[int, str] = calls) -> bool:
             if verb == "promote":
-                return desk.promote(job, call_id)
+                return desk.promote(job, calls[number])
             return MOVES_OF_A_GUESS[verb][1](desk, job)
 
-        won = race.run(
-            *[lambda verb=verb, call=next(calls): contender(verb, call_id=call) for verb in (one, other)],
-        )
+        won = race.run(*[partial(contender, number, verb) for number, verb in enumerate((one, other))])
         assert sorted(won) == [False, True], f"round {round_number}: {one} {won[0]}, {other} {won[1]}"
     seqs = [seq for seq, _ in desk.log()]
     assert seqs == list(range(1, len(seqs) + 1))

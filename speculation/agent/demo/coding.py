@@ -99,11 +99,10 @@ def _read_issue(task: str) -> Turn:
 
 def _search(issue: Mapping[str, Any]) -> Turn:
     text = (
-        f"{issue['issue_id']}: {issue['title']}. It names `{issue['symbol']}`, so I look for that in the code, for the "
-        "design note of this part, and at what was said about the issue. Then I know what is expected."
+        f"{issue['issue_id']}: {issue['title']}. It names `{issue['symbol']}`, so I look for that in the code, and at what "
+        "was said about the issue. Then I know where to look and what others suspect."
     )
     calls = [ToolCall("search_text", {"pattern": issue["symbol"]})]
-    calls.append(ToolCall("search_documents", {"query": issue["component"], "limit": 3}))
     calls += [ToolCall("get_record", {"table": "comments", "key": key}) for key in issue["comments"]]
     return Turn(text, calls)
 
@@ -124,11 +123,12 @@ def _read_and_run(issue: Mapping[str, Any], source_path: str, test_path: str, ca
     """A module that others use is read along with one of them: a repair must not surprise it."""
     used = f" {callers[0]} uses it, so I look there too." if callers else ""
     text = (
-        f"`{issue['symbol']}` is defined in {source_path} and tested in {test_path}. I read both files, and run these "
-        f"tests now, so that I see them fail before I change anything.{used}"
+        f"`{issue['symbol']}` is defined in {source_path} and tested in {test_path}. I read both, and the design note on "
+        f"{issue['component']}, and run these tests now, to see them fail before I change anything.{used}"
     )
+    note = ToolCall("search_documents", {"query": issue["component"]})
     calls = [ToolCall("read_file", {"path": path}) for path in (source_path, test_path, *callers[:1])]
-    return Turn(text, [*calls, _test_run(test_path)])
+    return Turn(text, [*calls, note, _test_run(test_path)])
 
 
 def _test_run(test_path: str) -> ToolCall:

@@ -14,48 +14,51 @@ from tools.base import ToolCall
 
 Record = Mapping[str, Any]
 
-_COMPLAINTS = {
-    "double": "{email} was charged twice for the {item}. Look into it and refund the duplicate.",
-    "late": "{email} says that the {item} arrived later than promised. Settle the request for a refund.",
-    "damaged": "{email} reports that the {item} arrived damaged. Decide on the request for a refund.",
-    "cancelled": "{email} cancelled the order of the {item} and wants the money back. Settle the request.",
+_SUBJECTS = {
+    "charged twice": "double",
+    "late delivery": "late",
+    "arrived damaged": "damaged",
+    "order cancelled": "cancelled",
 }
-_POLICY_QUERIES = {
-    "double": "refund policy duplicate charge",
-    "late": "refund policy late delivery",
-    "damaged": "refund policy damaged goods",
-    "cancelled": "refund policy cancelled order",
-}
-_CASES = (
-    ("double", "mara.okafor@example.com", "standing desk"),
-    ("late", "jonas.weber@example.com", "espresso grinder"),
-    ("damaged", "aiko.tanaka@example.com", "desk lamp"),
-    ("double", "fatima.zahra@example.com", "sewing machine"),
-    ("cancelled", "luis.herrera@example.com", "camping stove"),
-    ("double", "priya.nair@example.com", "bookshelf"),
-    ("damaged", "tom.kowalski@example.com", "record player"),
-    ("double", "samuel.adeyemi@example.com", "air purifier"),
-    ("late", "elena.rossi@example.com", "road bike"),
-    ("damaged", "noah.martin@example.com", "coffee table"),
-    ("cancelled", "ingrid.larsen@example.com", "sleeping bag"),
-    ("double", "peter.lindqvist@example.com", "film camera"),
-    ("damaged", "chloe.dubois@example.com", "mantel clock"),
-    ("late", "oliver.brandt@example.com", "office chair"),
-    ("double", "diego.alvarez@example.com", "electric kettle"),
-    ("damaged", "amina.diallo@example.com", "stand mixer"),
-    ("cancelled", "hana.novakova@example.com", "yoga mat"),
-    ("double", "george.petrou@example.com", "garden bench"),
+"""Subject of a ticket: the kind of case that it is."""
+_TASK = (
+    'Ticket from {email}, subject "{subject}", about the {item}. Check the claim and settle the request for a refund.'
 )
-_TASKS = tuple(_COMPLAINTS[kind].format(email=email, item=item) for kind, email, item in _CASES)
+_CASES = (
+    ("charged twice", "mara.okafor@example.com", "standing desk"),
+    ("late delivery", "jonas.weber@example.com", "espresso grinder"),
+    ("arrived damaged", "aiko.tanaka@example.com", "desk lamp"),
+    ("charged twice", "fatima.zahra@example.com", "sewing machine"),
+    ("order cancelled", "luis.herrera@example.com", "camping stove"),
+    ("charged twice", "priya.nair@example.com", "bookshelf"),
+    ("arrived damaged", "tom.kowalski@example.com", "record player"),
+    ("charged twice", "samuel.adeyemi@example.com", "air purifier"),
+    ("late delivery", "elena.rossi@example.com", "road bike"),
+    ("arrived damaged", "noah.martin@example.com", "coffee table"),
+    ("order cancelled", "ingrid.larsen@example.com", "sleeping bag"),
+    ("charged twice", "peter.lindqvist@example.com", "film camera"),
+    ("arrived damaged", "chloe.dubois@example.com", "mantel clock"),
+    ("late delivery", "oliver.brandt@example.com", "office chair"),
+    ("charged twice", "diego.alvarez@example.com", "electric kettle"),
+    ("arrived damaged", "amina.diallo@example.com", "stand mixer"),
+    ("order cancelled", "hana.novakova@example.com", "yoga mat"),
+    ("charged twice", "george.petrou@example.com", "garden bench"),
+)
+_TASKS = tuple(_TASK.format(email=email, subject=subject, item=item) for subject, email, item in _CASES)
+_READABLE = re.compile(r'Ticket from (?P<email>\S+@\S+), subject "(?P<subject>[^"]+)", about the (?P<item>[^.]+)\.')
 
 
 @dataclass(frozen=True)
 class Case:
     """What the task says."""
 
-    kind: str
     email: str
+    subject: str
     item: str
+
+    @property
+    def kind(self) -> str:
+        return _SUBJECTS[self.subject]
 
 
 @dataclass(frozen=True)
@@ -75,35 +78,30 @@ def continue_support(messages: Sequence[Message]) -> Turn:
         return Turn(
             f"I could not finish: {failure.tool} answered: {failure.content} Please check this request by hand."
         )
-    customer = _record(talk, "customers")
-    if customer is None:
+    customer, policy = _record(talk, "customers"), talk.last("search_documents")
+    if customer is None or policy is None:
         return _find_customer(case)
     orders = [done.structured for done in talk.all("get_record", table="orders")]
     order = next((each for each in orders if each["item"] == case.item), None)
     if order is None:
         return _look_at_orders(case, customer, len(orders))
     payments = [done.structured for done in talk.all("get_record", table="payments")]
-    requests, policy = talk.last("list_records", table="refunds"), talk.last("search_documents")
-    if requests is None or policy is None:
-        return _gather(case, order)
-    request, decision = (
-        requests.structured["records"][0],
-        decide(case, order, payments, requests.structured["records"][0]),
-    )
+    if not payments:
+        return _gather(order)
+    request = talk.all("get_record", table="refunds")[0].structured
+    decision, rule = decide(case, order, payments, request), policy.structured["hits"][0]["title"]
     if talk.last("update_record") is None:
-        return _settle(case, order, request, decision, policy.structured["hits"][0]["title"])
-    settled = _record(talk, "refunds")
-    if settled is None:
+        return _settle(order, request, decision, rule)
+    if len(talk.all("get_record", table="refunds")) == 1:
         return _confirm(request)
-    return _answer(case, order, settled, decision, policy.structured["hits"][0]["title"])
+    return _answer(case, order, talk.all("get_record", table="refunds")[-1].structured, decision, rule)
 
 
 def read_case(task: str) -> Case:
-    for kind, text in _COMPLAINTS.items():
-        pattern = re.escape(text).replace(r"\{email\}", r"(\S+@\S+)").replace(r"\{item\}", r"([\w ]+?)")
-        if found := re.fullmatch(pattern, task):
-            return Case(kind, found[1], found[2])
-    raise ValueError(f"not a support task: {task}")
+    found = _READABLE.match(task)
+    if found is None:
+        raise ValueError(f"not a support task: {task}")
+    return Case(**found.groupdict())
 
 
 def decide(case: Case, order: Record, payments: Sequence[Record], request: Record) -> Decision:
@@ -128,39 +126,38 @@ def decide(case: Case, order: Record, payments: Sequence[Record], request: Recor
 
 def _find_customer(case: Case) -> Turn:
     text = (
-        f"The request comes from {case.email} and is about the {case.item}. Before I decide anything I need the "
-        "customer's record, which lists the orders. I start there and read the orders afterwards."
+        f"The ticket comes from {case.email} and is about the {case.item}. Before I decide anything I need the customer's "
+        "record, which lists the orders, and our rule for such a case. Neither needs the other, so I ask for both."
     )
-    return Turn(text, [ToolCall("get_record", {"table": "customers", "key": case.email})])
+    find = ToolCall("get_record", {"table": "customers", "key": case.email})
+    return Turn(text, [find, ToolCall("search_documents", {"query": case.subject})])
 
 
 def _look_at_orders(case: Case, customer: Record, looked_at: int) -> Turn:
-    """Newest first, two at a time: complaints are mostly about recent orders."""
-    following = customer["orders"][looked_at : looked_at + 2]
+    """The newest alone, since complaints are mostly about it; then all others at once."""
+    following = customer["orders"][looked_at : looked_at + 1] if looked_at == 0 else customer["orders"][looked_at:]
     if not following:
         return Turn(
             f"{customer['name']} has no order of a {case.item} among {looked_at} orders, so there is nothing to refund."
         )
-    which = "the two newest" if looked_at == 0 else "the older ones, since it was not among the newest"
+    which = "the newest" if looked_at == 0 else "the others, since it was not the newest"
     text = (
         f"{customer['name']} from {customer['city']} has {len(customer['orders'])} orders. The record does not say "
-        f"which of them is the {case.item}, so I read {which} in full and compare the items."
+        f"which of them is the {case.item}. I read {which} in full and compare the item with the ticket."
     )
     return Turn(text, [ToolCall("get_record", {"table": "orders", "key": key}) for key in following])
 
 
-def _gather(case: Case, order: Record) -> Turn:
+def _gather(order: Record) -> Turn:
     text = (
-        f"Order {order['order_id']} is the {case.item}. Now I need what was really charged, the request itself, and what "
-        "our policy says about such a case. These do not depend on each other, so I ask for all of them at once."
+        f"Order {order['order_id']} is the one: {order['item']}, {order['status']}. Now I need what was really charged for "
+        f"it, and the request for a refund itself, {order['refund_request']}. I ask for all of that at once."
     )
     calls = [ToolCall("get_record", {"table": "payments", "key": key}) for key in order["payments"]]
-    calls.append(ToolCall("list_records", {"table": "refunds", "where": {"order_id": order["order_id"]}}))
-    calls.append(ToolCall("search_documents", {"query": _POLICY_QUERIES[case.kind], "limit": 3}))
-    return Turn(text, calls)
+    return Turn(text, [*calls, ToolCall("get_record", {"table": "refunds", "key": order["refund_request"]})])
 
 
-def _settle(case: Case, order: Record, request: Record, decision: Decision, policy: str) -> Turn:
+def _settle(order: Record, request: Record, decision: Decision, policy: str) -> Turn:
     verdict = f"{_money(decision.amount_cents)} from {decision.payment_id}" if decision.amount_cents else "nothing"
     text = (
         f'The rule is in "{policy}", and the records of order {order["order_id"]} are clear: {decision.reason}. That '
@@ -210,7 +207,7 @@ SUPPORT = DemoAgent(
     title="Support desk",
     description="Looks up a customer's order, payments and the policy, then settles the refund request.",
     system_prompt="You settle refund requests. Read the records and the policy first; change only the request itself.",
-    tools=("get_record", "list_records", "search_documents", "update_record"),
+    tools=("get_record", "search_documents", "update_record"),
     world="support",
     tasks=_TASKS,
     script=continue_support,
