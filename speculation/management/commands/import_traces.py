@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from speculation import history
 from speculation.management.progress import Progress
+from speculation.management.tables import require_tables
 from speculation.models import AgentProfile, SpeculationMode
 from speculation.recorded_agents import give_tools, profile, tool_names
 from speculation.traces import BadLine, Effects, TraceSession, read_lines
@@ -36,6 +37,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, files: list[Path], agent: str, limit: int | None, effects: Path | None, **options: Any) -> None:
+        require_tables()
         self.stored = self.known = self.bad = 0
         self.agents: dict[str, AgentProfile] = {}
         self.progress = Progress(self.stderr.write)

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from speculation import learning
+from speculation.management.tables import require_tables
 from speculation.models import AgentProfile, PatternRecord
 
 
@@ -16,6 +17,7 @@ class Command(BaseCommand):
         parser.add_argument("--agent", help="only this agent's sessions")
 
     def handle(self, *, agent: str | None, **options: Any) -> None:
+        require_tables()
         agents = AgentProfile.objects.filter(name=agent) if agent else AgentProfile.objects.all()
         if agent and not agents:
             known = ", ".join(AgentProfile.objects.values_list("name", flat=True)) or "none"
