@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from django.conf import settings
@@ -33,6 +34,7 @@ class Listener:
         self._lock = threading.Lock()
         self._listening = threading.Event()
         self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
 
     @contextmanager
     def waiting_for(self, *keys: object) -> Iterator[threading.Event]:
@@ -55,23 +57,32 @@ class Listener:
     def _start(self) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._listen_for_ever, name="notices", daemon=True)
+                self._thread = threading.Thread(target=self._listen, name="notices", daemon=True)
                 self._thread.start()
         self._listening.wait(RECONNECT_SECONDS)
 
-    def _listen_for_ever(self) -> None:
-        pause = threading.Event()
-        while True:
+    def stop(self) -> None:
+        """End the thread and its connection."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _listen(self) -> None:
+        while not self._stopping.is_set():
             try:
                 with psycopg.connect(self._url, autocommit=True) as listening:
                     listening.execute(f"LISTEN {NOTICE_CHANNEL}")
                     self._listening.set()
                     self._wake_all()  # what was said while we were away is lost: everybody looks for himself
-                    for notice in listening.notifies():
-                        self._wake(notice.payload)
+                    self._hand_out(listening)
             except psycopg.Error as problem:
                 logger.warning("lost the notice connection (%s), connecting again", type(problem).__name__)
-            pause.wait(RECONNECT_SECONDS)
+                self._stopping.wait(RECONNECT_SECONDS)
+
+    def _hand_out(self, listening: psycopg.Connection[Any]) -> None:
+        while not self._stopping.is_set():
+            for notice in listening.notifies(timeout=LOOK_AGAIN_SECONDS):
+                self._wake(notice.payload)
 
     def _wake(self, key: str) -> None:
         with self._lock:
@@ -94,6 +105,12 @@ def listener() -> Listener:
     url = settings.PASTE_LISTEN_URL
     with _making:
         return _listeners.setdefault((os.getpid(), url), Listener(url))
+
+
+def stop_listening() -> None:
+    """End this process's listeners, before their database goes away."""
+    for key in [key for key in _listeners if key[0] == os.getpid()]:
+        _listeners.pop(key).stop()
 
 
 def assert_outside_transaction() -> None:

@@ -15,8 +15,9 @@ from django.db import connection
 from paste_web import celery_app, environment
 from paste_web.postgres_server import start_postgres
 from paste_web.valkey_server import start_valkey
+from speculation.notices import stop_listening
 
-pytest_plugins = ["tests.workers"]
+pytest_plugins = ["tests.workers", "tests.browser"]
 
 HOME = Path(os.environ["PASTE_HOME"])  # set by tests/environment.py, before anything read the settings
 
@@ -33,6 +34,7 @@ def database_url() -> Iterator[str]:
     default.update({key: value for key, value in environment.database_from_url("DATABASE_URL", server.url).items() if key != "OPTIONS"})
     settings.DATABASE_URL = settings.PASTE_LISTEN_URL = url
     yield url
+    stop_listening()
     connection.close()
     connection.close_pool()
     server.stop()

@@ -23,10 +23,15 @@ class Endpoint(ThreadingHTTPServer):
         self.status = 200
         self.headers: dict[str, str] = {}
         self.pieces: Sequence[Any] = ()
+        self.turns: Sequence[Sequence[Any]] = ()
+        """Where given: the pieces that answer the first, second, ... request, instead of `pieces` each time."""
         self.body: bytes | None = None
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.client_has_gone = threading.Event()
+
+    def pieces_now(self) -> Sequence[Any]:
+        return self.turns[len(self.requests) - 1] if self.turns else self.pieces
 
     @property
     def url(self) -> str:
@@ -57,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_pieces(self) -> None:
         self.close_connection = True
-        for piece in self.server.pieces:
+        for piece in self.server.pieces_now():
             if piece is CUT:
                 return
             if piece is WAIT:

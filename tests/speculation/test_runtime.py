@@ -1,0 +1,105 @@
+"""One session's runtime with a real endpoint, real tools workers and the loop in this process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from speculation import tasks
+from speculation.models import AgentProfile, Session, ToolJob, WorkerPool
+from speculation.policy import register_tool
+from speculation.submission import submit_task
+from tests.agent.endpoint import Endpoint, call, end, running_endpoint, text
+from tests.workers import Workers
+from tools import catalog
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with running_endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def agent(transactional_db: None, endpoint: Endpoint) -> AgentProfile:
+    WorkerPool.objects.update_or_create(name="tools", defaults={"slots": 4, "reserved": 1})
+    agent = AgentProfile.objects.create(name="real", model_kind="openai", endpoint=endpoint.url, model="m", mode="on")
+    for name in ("read_file", "list_files", "write_file"):
+        agent.tools.add(register_tool("builtin", catalog.BUILTIN[name]))
+    return agent
+
+
+def run(agent: AgentProfile, root: Path) -> Session:
+    session = submit_task(agent, "Look around.", world={"root": str(root)})
+    tasks.run_session(str(session.pk))
+    session.refresh_from_db()
+    return session
+
+
+def test_reads_of_a_turn_run_side_by_side_and_a_read_after_a_write_sees_it(
+    agent: AgentProfile, endpoint: Endpoint, workers: Workers, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("before")
+    reads = [
+        call(0, name="read_file", arguments='{"path": "a.txt"}', identity="x"),
+        call(1, name="write_file", arguments='{"path": "a.txt", "text": "after"}', identity="y"),
+        call(2, name="read_file", arguments='{"path": "a.txt"}', identity="z"),
+        call(3, name="list_files", arguments="{}", identity="w"),
+        end("tool_calls"),
+    ]
+    endpoint.turns = [reads, [text("Done."), end()]]
+    workers.tools().wait_until_ready()
+
+    session = run(agent, tmp_path)
+
+    assert (session.status, session.answer) == ("succeeded", "Done."), session.error
+    returned = {event.payload["call_id"]: event.payload for event in session.events.filter(kind="call_returned")}
+    assert returned["1.1"]["ok"], returned["1.1"]["content"]
+    assert "before" in returned["1.0"]["content"] and "after" in returned["1.2"]["content"]
+    sent = {
+        message["tool_call_id"]: message["content"]
+        for message in endpoint.requests[1]["messages"]
+        if message["role"] == "tool"
+    }
+    assert list(sent) == ["x", "y", "z", "w"] and "after" in sent["z"], "the provider's ids, in the calls' order"
+    jobs = {job.call_id: job for job in ToolJob.objects.filter(session=session)}
+    assert jobs["1.1"].started_at >= jobs["1.0"].ended_at
+    assert jobs["1.2"].started_at >= jobs["1.1"].ended_at
+    assert session.epoch == 2
+
+
+def test_an_unknown_tool_and_wrong_arguments_are_told_to_the_model_and_the_session_goes_on(
+    agent: AgentProfile, endpoint: Endpoint, workers: Workers, tmp_path: Path
+) -> None:
+    wrong = [
+        call(0, name="fly", arguments="{}", identity="x"),
+        call(1, name="read_file", arguments='{"pth": "a.txt"}', identity="y"),
+        call(2, name="read_file", arguments="[not json", identity="z"),
+        end("tool_calls"),
+    ]
+    endpoint.turns = [wrong, [text("I see."), end()]]
+    workers.tools().wait_until_ready()
+
+    session = run(agent, tmp_path)
+
+    assert (session.status, session.answer) == ("succeeded", "I see."), session.error
+    told = {
+        message["tool_call_id"]: message["content"]
+        for message in endpoint.requests[1]["messages"]
+        if message["role"] == "tool"
+    }
+    assert 'There is no tool "fly". You may use: list_files, read_file, write_file.' in told["x"]
+    assert "path" in told["y"] and "Traceback" not in told["y"]
+    assert told["z"]
+
+
+def test_an_endpoint_that_refuses_the_key_fails_the_session_with_what_to_do(
+    agent: AgentProfile, endpoint: Endpoint, broker_url: str, tmp_path: Path
+) -> None:
+    endpoint.status, endpoint.body = 401, b'{"error": {"message": "bad key sk-123"}}'
+    session = run(agent, tmp_path)
+    assert session.status == "failed"
+    assert session.error and "key" in session.error and "sk-123" not in session.error
+    assert list(session.events.values_list("kind", flat=True))[-1] == "session_ended"
