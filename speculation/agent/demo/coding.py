@@ -128,7 +128,7 @@ def _read_and_run(issue: Mapping[str, Any], source_path: str, test_path: str, ca
     )
     note = ToolCall("search_documents", {"query": issue["component"]})
     calls = [ToolCall("read_file", {"path": path}) for path in (source_path, test_path, *callers[:1])]
-    return Turn(text, [*calls, note, _test_run(test_path)])
+    return Turn(text, [note, *calls, _test_run(test_path)])
 
 
 def _test_run(test_path: str) -> ToolCall:

@@ -78,8 +78,8 @@ def continue_support(messages: Sequence[Message]) -> Turn:
         return Turn(
             f"I could not finish: {failure.tool} answered: {failure.content} Please check this request by hand."
         )
-    customer, policy = _record(talk, "customers"), talk.last("search_documents")
-    if customer is None or policy is None:
+    customer = _record(talk, "customers")
+    if customer is None:
         return _find_customer(case)
     orders = [done.structured for done in talk.all("get_record", table="orders")]
     order = next((each for each in orders if each["item"] == case.item), None)
@@ -87,14 +87,17 @@ def continue_support(messages: Sequence[Message]) -> Turn:
         return _look_at_orders(case, customer, len(orders))
     payments = [done.structured for done in talk.all("get_record", table="payments")]
     if not payments:
-        return _gather(order)
-    request = talk.all("get_record", table="refunds")[0].structured
-    decision, rule = decide(case, order, payments, request), policy.structured["hits"][0]["title"]
+        return _read_payments(order)
+    policy = talk.last("search_documents")
+    if policy is None:
+        return _find_rule(case, payments)
+    decision, rule = decide(case, order, payments), policy.structured["hits"][0]["title"]
     if talk.last("update_record") is None:
-        return _settle(order, request, decision, rule)
-    if len(talk.all("get_record", table="refunds")) == 1:
-        return _confirm(request)
-    return _answer(case, order, talk.all("get_record", table="refunds")[-1].structured, decision, rule)
+        return _settle(order, decision, rule)
+    settled = _record(talk, "refunds")
+    if settled is None:
+        return _confirm(order)
+    return _answer(case, order, settled, decision, rule)
 
 
 def read_case(task: str) -> Case:
@@ -104,7 +107,7 @@ def read_case(task: str) -> Case:
     return Case(**found.groupdict())
 
 
-def decide(case: Case, order: Record, payments: Sequence[Record], request: Record) -> Decision:
+def decide(case: Case, order: Record, payments: Sequence[Record]) -> Decision:
     """The policies of the demo's shop, applied to what the records say. Money in cents."""
     payment = payments[-1]
     goods, fee = order["item_cents"], order["shipping_cents"]
@@ -117,7 +120,7 @@ def decide(case: Case, order: Record, payments: Sequence[Record], request: Recor
         amount = fee + goods // 10 if late_days > 7 else fee
         return Decision(amount if late_days > 0 else 0, payment["payment_id"], f"it arrived {late_days} days late")
     if case.kind == "damaged":
-        days = _days(order["delivered_on"], request["reported_on"])
+        days = _days(order["delivered_on"], order["complained_on"])
         reason = f"the damage was reported {days} days after delivery"
         return Decision(goods if days <= 30 else 0, payment["payment_id"], reason)
     amount = goods + fee if order["status"] == "cancelled" and order["delivered_on"] is None else 0
@@ -127,10 +130,9 @@ def decide(case: Case, order: Record, payments: Sequence[Record], request: Recor
 def _find_customer(case: Case) -> Turn:
     text = (
         f"The ticket comes from {case.email} and is about the {case.item}. Before I decide anything I need the customer's "
-        "record, which lists the orders, and our rule for such a case. Neither needs the other, so I ask for both."
+        "record, which lists the orders, the newest first. I start there and read the orders afterwards."
     )
-    find = ToolCall("get_record", {"table": "customers", "key": case.email})
-    return Turn(text, [find, ToolCall("search_documents", {"query": case.subject})])
+    return Turn(text, [ToolCall("get_record", {"table": "customers", "key": case.email})])
 
 
 def _look_at_orders(case: Case, customer: Record, looked_at: int) -> Turn:
@@ -148,35 +150,45 @@ def _look_at_orders(case: Case, customer: Record, looked_at: int) -> Turn:
     return Turn(text, [ToolCall("get_record", {"table": "orders", "key": key}) for key in following])
 
 
-def _gather(order: Record) -> Turn:
+def _read_payments(order: Record) -> Turn:
     text = (
-        f"Order {order['order_id']} is the one: {order['item']}, {order['status']}. Now I need what was really charged for "
-        f"it, and the request for a refund itself, {order['refund_request']}. I ask for all of that at once."
+        f"Order {order['order_id']} is the one: {order['item']}, {order['status']}, request {order['refund_request']}. Now I "
+        f"need what was really charged for it. The order names {len(order['payments'])} payment(s); I read every one."
     )
-    calls = [ToolCall("get_record", {"table": "payments", "key": key}) for key in order["payments"]]
-    return Turn(text, [*calls, ToolCall("get_record", {"table": "refunds", "key": order["refund_request"]})])
+    return Turn(text, [ToolCall("get_record", {"table": "payments", "key": key}) for key in order["payments"]])
 
 
-def _settle(order: Record, request: Record, decision: Decision, policy: str) -> Turn:
+def _find_rule(case: Case, payments: Sequence[Record]) -> Turn:
+    total = sum(payment["amount_cents"] for payment in payments)
+    text = (
+        f"In all {_money(total)} were charged. Whether any of it goes back is not for me to feel but for our policy to say, "
+        f'so I look up the rule for "{case.subject}" before I touch the request.'
+    )
+    return Turn(text, [ToolCall("search_documents", {"query": case.subject})])
+
+
+def _settle(order: Record, decision: Decision, policy: str) -> Turn:
     verdict = f"{_money(decision.amount_cents)} from {decision.payment_id}" if decision.amount_cents else "nothing"
     text = (
         f'The rule is in "{policy}", and the records of order {order["order_id"]} are clear: {decision.reason}. That '
-        f"makes a refund of {verdict}. I write this into the request {request['refund_id']}."
+        f"makes a refund of {verdict}. I write this into the request {order['refund_request']}."
     )
     values = {
         "status": "approved" if decision.amount_cents else "declined",
         "amount_cents": decision.amount_cents,
         "payment_id": decision.payment_id,
     }
-    return Turn(text, [ToolCall("update_record", {"table": "refunds", "key": request["refund_id"], "values": values})])
+    return Turn(
+        text, [ToolCall("update_record", {"table": "refunds", "key": order["refund_request"], "values": values})]
+    )
 
 
-def _confirm(request: Record) -> Turn:
+def _confirm(order: Record) -> Turn:
     text = (
-        f"The update went through. Before I tell the customer, I read the request {request['refund_id']} once more, to be "
+        f"The update went through. Before I tell the customer, I read the request {order['refund_request']} once more, to be "
         "sure that it holds the amount and the payment that I meant, and nothing else."
     )
-    return Turn(text, [ToolCall("get_record", {"table": "refunds", "key": request["refund_id"]})])
+    return Turn(text, [ToolCall("get_record", {"table": "refunds", "key": order["refund_request"]})])
 
 
 def _answer(case: Case, order: Record, settled: Record, decision: Decision, policy: str) -> Turn:

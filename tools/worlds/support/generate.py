@@ -117,6 +117,8 @@ def main() -> None:
                 "promised_on": "date",
                 "delivered_on": "date",
                 "payments": "jsonb",
+                "refund_request": "text",
+                "complained_on": "date",
             },
             [],
         ),
@@ -141,7 +143,6 @@ def main() -> None:
                 "amount_cents": "integer",
                 "reason": "text",
                 "status": "text",
-                "reported_on": "date",
             },
             [],
         ),
@@ -175,19 +176,26 @@ def make_order(
     delivered = promised + timedelta(days=late_days or -random.randrange(2))
     item_cents, shipping_cents = random.randrange(20, 400) * 100 + 90, random.choice([490, 790, 1290])
     was_cancelled = complaint == "cancelled"
-    status = "cancelled" if was_cancelled else "delivered"
     payments = [f"P{next(numbers)}" for _ in range(2 if complaint == "double" else 1)]
-    order = [order_id, email, item, item_cents, shipping_cents, status, str(placed), str(promised)]
-    rows: list[tuple[str, Row]] = [("orders", [*order, None if was_cancelled else str(delivered), payments])]
+    refund_id = f"R{next(numbers)}" if complaint else None
+    since_delivery = random.choice([5, 18, 44]) if complaint == "damaged" else 2
+    complained = (placed if was_cancelled else delivered) + timedelta(days=since_delivery) if complaint else None
+    order = [order_id, email, item, item_cents, shipping_cents, "cancelled" if was_cancelled else "delivered"]
+    dates = [placed, promised, None if was_cancelled else delivered]
+    rows: list[tuple[str, Row]] = [
+        ("orders", [*order, *map(as_text, dates), payments, refund_id, as_text(complained)]),
+    ]
     method = random.choice(["card", "bank transfer", "wallet"])
     for charge, payment_id in enumerate(payments):
         payment = [payment_id, order_id, item_cents + shipping_cents, method, "captured"]
         rows.append(("payments", [*payment, str(placed + timedelta(days=charge))]))
     if complaint:
-        since_delivery = random.choice([5, 18, 44]) if complaint == "damaged" else 2
-        reported = (placed if was_cancelled else delivered) + timedelta(days=since_delivery)
-        rows.append(("refunds", [f"R{next(numbers)}", order_id, None, None, complaint, "requested", str(reported)]))
+        rows.append(("refunds", [refund_id, order_id, None, None, complaint, "requested"]))
     return rows
+
+
+def as_text(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
 
 
 def write_records(tables: dict[str, tuple[str, dict[str, str], list[Row]]]) -> None:
