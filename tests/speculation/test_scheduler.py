@@ -1,0 +1,135 @@
+"""Serving and speculating, raced over real connections; no worker runs here, so jobs stay where admission put them."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from speculation import scheduler
+from speculation.engine.types import Prediction, ToolTraits
+from speculation.engine.utility import Bid
+from speculation.models import JobStatus, Session, ToolJob, ToolRecord, WorkerPool
+from speculation.scheduler import AskedCall, Forecasted, Offer
+from tests.speculation.conftest import Desk, Race
+from tools.base import ToolCall
+
+TRAITS = ToolTraits("read_file", reads_only=True, changes_world=False)
+
+
+@pytest.fixture(autouse=True)
+def broker(broker_url: str) -> None:
+    """Jobs are sent to a broker whose queue nobody reads."""
+
+
+@pytest.fixture
+def desk_of(read_tool: ToolRecord, write_tool: ToolRecord, pool: WorkerPool) -> Callable[[Session], Desk]:
+    return lambda session: Desk(session, read_tool, write_tool, pool)
+
+
+def offer(desk: Desk, path: str, utility: float = 1.0) -> Offer:
+    spec = desk.spec(path)
+    prediction = Prediction(ToolCall("read_file", spec.arguments), 0.8, 0.9, "* => read_file", 3.0)
+    return Offer(Bid(prediction, spec.fingerprint, 1.0, 0.1, utility), spec, TRAITS, None, most_parallel=100)
+
+
+def speculate(desk: Desk, *offers: Offer, epoch: int = 0) -> list[ToolJob]:
+    return scheduler.speculate(desk.session.pk, 1, Forecasted(1, epoch, offers))
+
+
+def ask(desk: Desk, call_id: str, path: str, **options: Any) -> ToolJob:
+    return scheduler.serve(desk.session.pk, 1, [AskedCall(call_id, 1, desk.spec(path, **options))])[0]
+
+
+def busy_guesses() -> int:
+    return ToolJob.objects.filter(call_id=None, status__in=[JobStatus.QUEUED, JobStatus.RUNNING]).count()
+
+
+def verdicts(desk: Desk) -> list[str]:
+    return [
+        one["verdict"] for event in desk.session.events.filter(kind="predicted") for one in event.payload["candidates"]
+    ]
+
+
+def test_speculation_takes_no_more_slots_than_the_slack_and_says_why_the_rest_is_refused(desk: Desk) -> None:
+    made = speculate(desk, *(offer(desk, f"{n}.txt", utility=n) for n in range(1, 6)))
+    assert len(made) == 3, "four slots, one reserved"
+    assert {job.utility for job in made} == {3.0, 4.0, 5.0}, "the most useful ones"
+    assert sorted(verdicts(desk)) == ["admitted"] * 3 + ["no free slot"] * 2
+
+
+def test_a_better_guess_replaces_the_worst_queued_one(desk: Desk) -> None:
+    speculate(desk, *(offer(desk, f"{n}.txt", utility=n) for n in (1, 2, 3)))
+    speculate(desk, offer(desk, "best.txt", utility=9.0))
+    jobs = {job.arguments["path"]: (job.status, job.end_reason) for job in ToolJob.objects.all()}
+    assert jobs["1.txt"] == (JobStatus.PREEMPTED, "replaced by a better guess")
+    assert jobs["best.txt"][0] == JobStatus.QUEUED
+    assert busy_guesses() == 3
+
+
+def test_a_forecast_from_before_a_write_or_a_decision_launches_nothing(desk: Desk) -> None:
+    assert speculate(desk, offer(desk, "a.txt"), epoch=2) == []
+    stale = offer(desk, "a.txt")
+    ToolRecord.objects.filter(pk=desk.read_tool.pk).update(policy_version=2)
+    assert speculate(desk, stale) == []
+
+
+def test_nothing_is_launched_while_speculation_is_paused(desk: Desk, pool: WorkerPool) -> None:
+    WorkerPool.objects.filter(pk=pool.pk).update(is_paused=True)
+    assert speculate(desk, offer(desk, "a.txt")) == []
+    assert verdicts(desk) == ["speculation paused"]
+
+
+def test_a_call_gets_the_guess_that_was_made_for_it_and_the_log_says_how_far_it_had_got(desk: Desk) -> None:
+    (guess,) = speculate(desk, offer(desk, "a.txt"))
+    job = ask(desk, "1.0", "a.txt")
+    assert job.pk == guess.pk
+    assert desk.session.events.get(kind="call_asked").payload["outcome"] == "raised"
+
+
+def test_a_call_asked_for_again_after_a_crash_finds_its_own_job(desk: Desk) -> None:
+    first, again = ask(desk, "1.0", "a.txt"), ask(desk, "1.0", "a.txt")
+    assert first.pk == again.pk
+    assert desk.session.events.filter(kind="call_asked").count() == 1
+
+
+def test_a_call_that_no_guess_served_says_why(desk: Desk) -> None:
+    ask(desk, "1.0", "a.txt")
+    ask(desk, "1.1", "b.txt", writes=True)
+    reasons = [event.payload["reason"] for event in desk.session.events.filter(kind="call_asked")]
+    assert reasons == ["not predicted", "writes: not eligible"]
+
+
+def test_real_work_takes_slots_from_the_least_useful_guesses_at_once(desk: Desk) -> None:
+    speculate(desk, *(offer(desk, f"{n}.txt", utility=n) for n in (1, 2, 3)))
+    for number in range(3):
+        ask(desk, f"1.{number}", f"real{number}.txt")
+    given_up = ToolJob.objects.filter(status=JobStatus.PREEMPTED)
+    assert {job.utility for job in given_up} == {1.0, 2.0}
+    assert {job.end_reason for job in given_up} == {"slot needed"}
+
+
+def test_sessions_speculating_at_once_never_take_more_than_the_slack(
+    make_session: Callable[[], Session], desk_of: Callable[[Session], Desk], race: Race
+) -> None:
+    for _ in range(20):
+        desks = [desk_of(make_session()) for _ in range(4)]
+        race.run(*[partial(speculate, one, offer(one, "a.txt"), offer(one, "b.txt")) for one in desks])
+        assert busy_guesses() == 3
+        ToolJob.objects.all().delete()
+
+
+def test_serving_speculating_and_making_room_at_once_never_deadlock(
+    make_session: Callable[[], Session], desk_of: Callable[[Session], Desk], race: Race
+) -> None:
+    """The pool's holder waits for sessions, and a session's holder inserts jobs that refer to the pool."""
+    desks = [desk_of(make_session()) for _ in range(2)]
+    for n in range(30):
+        race.run(
+            partial(speculate, desks[0], offer(desks[0], f"{n}.txt", utility=n)),
+            partial(ask, desks[0], f"{n}.0", f"{n}.txt"),
+            partial(speculate, desks[1], offer(desks[1], f"{n}.txt", utility=n)),
+            partial(ask, desks[1], f"{n}.0", f"other{n}.txt"),
+        )
+    answered = ToolJob.objects.filter(call_id__isnull=False).values_list("session", "call_id")
+    assert len(set(answered)) == 60
