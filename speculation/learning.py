@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.db.models.functions import Now
 
-from speculation.engine.mining import Miner
+from speculation.engine.mining import MAX_ROWS, Miner
 from speculation.engine.prediction import Predictor
 from speculation.engine.types import Event, Pattern, SourceCount, ToolTraits
 from speculation.history import events_of
@@ -110,7 +110,15 @@ def learn(
         PatternRecord.objects.bulk_create(
             changed, batch_size=500, update_conflicts=True, unique_fields=["agent", "key"], update_fields=MINED_FIELDS
         )
+        if len(rows) + len(changed) > MAX_ROWS:
+            _forget(agent, miner)
         return len(changed)
+
+
+def _forget(agent: AgentProfile, miner: Miner) -> None:
+    """Remove the rows that the miner has let go, except those an operator decided about."""
+    kept = [record_key(pattern.key) for pattern in miner.patterns()]
+    PatternRecord.objects.filter(agent=agent, overridden_at=None).exclude(key__in=kept).delete()
 
 
 def unmined(agent: AgentProfile) -> QuerySet[Session]:

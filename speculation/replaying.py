@@ -18,7 +18,7 @@ from speculation import learning
 from speculation.models import AgentProfile, Arm, Origin, Session, SpeculationMode
 from speculation.recorded_agents import approve_reads, give_tools, profile, tool_names
 from speculation.recordings import make_recording, task_of
-from speculation.submission import submit_task
+from speculation.submission import cancel_session, submit_task
 from speculation.toolbox import Toolbox
 from speculation.traces import BadLine, Effects, TraceSession, read_lines
 from tools.recorded import RECORDING_FILE
@@ -146,6 +146,12 @@ class Replay:
             pair = self._waiting.popleft()
             self._running.append(pair)
             self._submit(pair, pair.order[0])
+
+    def abandon(self) -> None:
+        """Ask for the end of what still runs."""
+        for pair in self._running:
+            if pair.waiting_for:
+                cancel_session(pair.waiting_for)
 
     def remove_worlds(self) -> None:
         shutil.rmtree(self._worlds, ignore_errors=True)

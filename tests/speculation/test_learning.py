@@ -1,10 +1,13 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+import pytest
 from django.db.models.functions import Now
 
 from speculation import events, jobs, learning
+from speculation.engine.mining import Miner
 from speculation.engine.types import Event, ToolTraits
 from speculation.history import store
 from speculation.jobs import Guess
@@ -66,6 +69,16 @@ def test_mining_leaves_an_operators_decisions_alone_and_steps_the_version(agent:
     for row in rows:
         assert (row.enabled, row.probability_override, row.mapping_override, row.hits) == (False, 0.125, {}, 3.0)
         assert row.version == 2
+
+
+def test_rows_that_the_miner_has_let_go_are_removed(agent: AgentProfile, monkeypatch: pytest.MonkeyPatch) -> None:
+    learn(agent, as_events(RUNS), TRAITS)
+    before = PatternRecord.objects.count()
+    monkeypatch.setattr(learning, "MAX_ROWS", 8)
+    monkeypatch.setattr(learning, "Miner", partial(Miner, max_rows=8))
+    learn(agent, as_events(RUNS), TRAITS)
+    assert 0 < PatternRecord.objects.count() <= 8 < before
+    assert PatternRecord.objects.filter(key=record_key("* => get_user")).exists(), "the unconditional rows stay"
 
 
 def test_a_disabled_pattern_predicts_nothing(agent: AgentProfile) -> None:

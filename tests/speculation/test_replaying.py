@@ -1,9 +1,11 @@
 import json
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from paste_web import celery_app
@@ -15,6 +17,7 @@ from speculation.replay_figures import Compared
 from speculation.replaying import Choice, Pair, Replay, choose, make_pairs, prepare
 from speculation.traces import BadLine, Effects, TraceSession
 from tests.speculation.test_recordings import llm, tool, trace, user
+from tests.workers import Workers
 
 EFFECTS = Effects({"shop": {"read": ["get_user", "get_order"], "local": ["think"]}})
 TIME_SCALE = 50.0
@@ -182,3 +185,23 @@ def test_worlds_are_removed_once_a_replay_is_over(in_process: None, tmp_path: Pa
         replay.advance()
     replay.remove_worlds()
     assert not (tmp_path / "worlds").exists()
+
+
+@pytest.mark.slow
+def test_a_replay_on_real_workers_hides_time_and_changes_no_answer(workers: Workers, tmp_path: Path) -> None:
+    (tmp_path / "effects.json").write_text(json.dumps(EFFECTS.by_source))
+    train = write(tmp_path / "train.jsonl", *TRAINING)
+    test = write(tmp_path / "test.jsonl", look_up(97), cancel(98), look_up(99))
+    WorkerPool.objects.update_or_create(name="tools", defaults={"slots": 6, "reserved": 2})
+    for worker in (workers.tools(6), workers.agents()):
+        worker.wait_until_ready()
+    out = StringIO()
+    options = {"workers": "external", "time_scale": 5.0, "parallel": 2, "format": "json"}
+    call_command("replay", "--train", str(train), "--test", str(test), stdout=out, **options)
+    document = json.loads(out.getvalue())
+    [source] = document["sources"]
+    assert (source["sessions"], source["training_sessions"]) == (3, 20)
+    assert source["answers_equal"] and document["answers_equal"]
+    assert source["hits"] >= 3
+    assert source["exposed_tool_seconds"]["on"] < source["exposed_tool_seconds"]["off"]
+    assert len(source["worst"]) == 3 and all(one["reason"] for one in source["worst"])

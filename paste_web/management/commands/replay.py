@@ -144,6 +144,7 @@ def run(pairs: Sequence[Pair], processes: Processes, parallel: int) -> None:
                 say(f"{len(replay.done)} of {len(pairs)} sessions lived twice")
             time.sleep(LOOK_EVERY_SECONDS)
     finally:
+        replay.abandon()
         replay.remove_worlds()
 
 
