@@ -74,15 +74,16 @@ class Processes:
                 raise ProcessEnded(f"{program.name} ended with code {process.returncode}; see {self.log_path(program.name)}")
 
     def stop_all(self) -> None:
-        """Last started, first stopped. A second Ctrl-C meanwhile changes nothing."""
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        """Last started, first stopped. A second Ctrl-C or kill meanwhile changes nothing."""
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             while self._started:
                 program, process, reader = self._started.pop()
                 child.stop(process, *program.stop_signals, patience_seconds=program.patience_seconds)
                 reader.join(2)
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _keep_log(name: str, process: subprocess.Popen[bytes], path: Path) -> None:
