@@ -135,6 +135,14 @@ CELERY_IMPORTS = ["speculation.tasks", "speculation.worker"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 
+UNFOLD = {
+    "SITE_TITLE": "PASTE",
+    "SITE_HEADER": "PASTE",
+    "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: STATIC_URL + "icon.svg"}],
+    "SHOW_VIEW_ON_SITE": False,
+}
+
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"

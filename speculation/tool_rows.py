@@ -9,7 +9,7 @@ from django.db.models import Avg, Count, F, Q
 from django.db.models.functions import Extract
 
 from speculation.models import Approval, ToolJob, ToolRecord, WorkerPool
-from speculation.verdicts import Verdict, is_speculable
+from speculation.verdicts import WRITING, Verdict, is_speculable
 from tools.base import SideEffect
 
 
@@ -29,6 +29,11 @@ class ToolRow:
     approval: Approval | None
     verdict: Verdict
     measured: Measured
+
+    @property
+    def writes(self) -> bool:
+        """True if nothing can make it run early, so that a switch would be no switch."""
+        return self.tool.effect in WRITING
 
     @property
     def chip(self) -> str:

@@ -25,6 +25,13 @@ LONGEST_REASON_CHARACTERS = 2000
 MAY_SWITCH, MAY_DECIDE = "speculation.change_toolrecord", "speculation.add_approval"
 
 
+class OptionalJson(forms.JSONField):
+    """Shows nothing where there is nothing, not the word null."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
 class DecisionForm(forms.Form):
     """Starts narrow. Carries the definition and the policy version that were read."""
 
@@ -49,7 +56,7 @@ class DecisionForm(forms.Form):
         min_value=1, max_value=MOST_PARALLEL, initial=2, label="At most so many at a time"
     )
     days = forms.IntegerField(min_value=1, max_value=3650, initial=90, label="Ends after, in days")
-    argument_rule = forms.JSONField(
+    argument_rule = OptionalJson(
         required=False,
         label="Argument rule",
         widget=forms.Textarea(attrs={"rows": 3}),
@@ -168,7 +175,8 @@ def _detail(
 ) -> HttpResponse:
     """`seen`: the version and definition that an outdated decision was about."""
     row: ToolRow = tool_rows([record], timezone.now())[0]
-    history = AuditEntry.objects.filter(what__endswith=f": {record}")
+    suffix = f": {record}"
+    history = AuditEntry.objects.filter(what__endswith=suffix)
     context = {
         "row": row,
         "tool": record,
@@ -179,6 +187,7 @@ def _detail(
         "definition_changed": seen is not None and seen["definition_hash"] != record.definition_hash,
         "since": history[: max(0, record.policy_version - seen["policy_version"])] if seen else [],
         "history": history[:ROWS_A_PAGE],
+        "suffix": suffix,
         "may_switch": request.user.has_perm(MAY_SWITCH),
         "may_decide": request.user.has_perm(MAY_DECIDE),
     }
