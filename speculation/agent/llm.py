@@ -110,7 +110,7 @@ class OpenAIModel:
         said = self._without_key(error.message)[:500]
         status = error.status_code
         if status in (401, 403):
-            return ModelError(f"{self._where} refused the key (status {status}): set PASTE_LLM_API_KEY to a valid one.")
+            return ModelError(f"{self._where} refused the key (status {status}): set PASTE_LLM_KEY to a valid one.")
         if status == 404:
             advice = f"has no model {self.name!r}, or the base URL is wrong (most end in /v1)"
             return ModelError(f"{self._where} {advice}: {said}")

@@ -165,7 +165,7 @@ def refuse(endpoint: Endpoint, status: int, body: str, **headers: str) -> ModelE
 
 def test_a_refused_key_says_what_to_set_and_is_not_told(endpoint: Endpoint) -> None:
     error = refuse(endpoint, 401, f'{{"error": {{"message": "Incorrect API key provided: {KEY}"}}}}')
-    assert "PASTE_LLM_API_KEY" in str(error)
+    assert "PASTE_LLM_KEY" in str(error)
     assert error.retry_after_seconds is None
 
 

@@ -132,6 +132,7 @@ def _read_and_run(issue: Mapping[str, Any], source_path: str, test_path: str, ca
 
 
 def _test_run(test_path: str) -> ToolCall:
+    """Tests are programs that may write, so the tool calls their effect unknown and they never run before they are asked for."""
     module = test_path.removesuffix(".py").replace("/", ".")
     return ToolCall("run_command", {"command": f"python3 -B -m unittest {module}"})
 
