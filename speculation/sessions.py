@@ -59,6 +59,7 @@ def finish(session: Session, status: SessionStatus, *, answer: str | None = None
             for job in ToolJob.objects.filter(session=session, status=JobStatus.QUEUED, call_id__isnull=False):
                 jobs.withdraw(log, job)
             log.append("session_ended", status=str(status), answer=answer, error=error)
+            log.notify(session.pk)
             return (
                 Session.objects.filter(pk=session.pk, status=SessionStatus.RUNNING).update(
                     status=status, answer=answer, error=error, ended_at=Now(), lease_until=None
