@@ -13,7 +13,6 @@ from typing import Any
 from speculation.engine.memory import Identity, Memory, identity
 from speculation.engine.priors import Chance, Priors
 from speculation.engine.roster import AGAIN_RANKS, WHOLE, again_text, template_parts
-from speculation.engine.values import key_of
 
 MAX_VALUES = 6
 """Values of one argument that are combined with those of others."""
@@ -82,10 +81,10 @@ def _values(
     for name in names:
         roster, reliabilities = rosters.get(name), chances.get(name, {})
         found: dict[Any, _Value] = {}
-        for index, value in roster.evaluate(memory, len(names) == 1) if roster else ():
+        for index, value, key in roster.evaluate(memory, len(names) == 1) if roster else ():
             source = roster.texts[index]  # type: ignore[union-attr]
             chance = reliabilities.get(source, NO_CHANCE)
-            known = found.get(key := key_of(value))
+            known = found.get(key)
             if known is None:
                 known = found[key] = _Value(value, chance.next, chance.soon, source)
             elif chance.next > known.next:

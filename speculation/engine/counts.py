@@ -124,20 +124,22 @@ class Table:
             found = self.places[context] = Place()
         return found
 
-    def evict(self, max_rows: int) -> list[Context]:
-        """Drop the least occurring contexts, the longer first, until at most `max_rows` rows are left; those dropped."""
-        total = sum(len(place.rows) for place in self.places.values())
-        if total <= max_rows:
+    def evict(self, max_rows: int) -> list[tuple[Context, str]]:
+        """Drop the least supported rows, of equals the longest context's, if there are more than `max_rows`; those dropped.
+
+        A tool's row without context is never less supported than its others, so it goes last.
+        """
+        rows = [
+            (row.support + row.soon, -len(c), c, t) for c, place in self.places.items() for t, row in place.rows.items()
+        ]
+        if len(rows) <= max_rows:
             return []
-        order = sorted(
-            (context for context in self.places if context), key=lambda c: (self.places[c].occurrences, -len(c), c)
-        )
-        dropped = []
-        for context in order:
-            if total <= max_rows * 0.9:
-                break
-            total -= len(self.places.pop(context).rows)
-            dropped.append(context)
+        dropped = [(context, tool) for _, _, context, tool in sorted(rows)[: len(rows) - int(max_rows * 0.9)]]
+        for context, tool in dropped:
+            place = self.places[context]
+            del place.rows[tool]
+            if not place.rows:
+                del self.places[context]
         return dropped
 
     def patterns(self, contexts: Iterable[Context]) -> Iterator[Pattern]:
@@ -149,7 +151,8 @@ class Table:
 
     def _pattern(self, context: Context, place: Place, tool: str) -> Pattern:
         row = place.rows[tool]
-        known = self.places[()].rows[tool].sources if context else row.sources
+        base = self.places[()].rows.get(tool) if context and () in self.places else row
+        known = base.sources if base else {}
         sources = {
             a: {s: t for s, t in tallies.items() if s in known.get(a, {})} for a, tallies in sorted(row.sources.items())
         }

@@ -20,9 +20,7 @@ def discover(memory: Memory, tool: str, argument: str, value: Any) -> list[Sourc
         source for family in _families(memory, value) for source in _selections(memory, family, tool, argument, value)
     ]
     if isinstance(value, list) and len(value) == 1:
-        found += [
-            _wrapped(source, "list") for source in discover(memory, tool, argument, value[0]) if _is_plain(source)
-        ]
+        found += [_wrapped(source, "list") for source in discover(memory, tool, argument, value[0]) if source.is_plain]
     if type(value) in (int, float):
         found += [_wrapped(source, "number") for source in _plain(memory, tool, argument, str(value))]
     if not found and type(value) is str:
@@ -30,10 +28,6 @@ def discover(memory: Memory, tool: str, argument: str, value: Any) -> list[Sourc
     if len(constant := json.dumps(value, sort_keys=True, default=str)) <= MAX_CONSTANT_CHARS:
         found.append(Source(constant=constant))
     return found
-
-
-def _is_plain(source: Source) -> bool:
-    return source.constant is None and not source.wrapper and not source.prefix and not source.suffix
 
 
 def _wrapped(source: Source, wrapper: str) -> Source:
@@ -86,9 +80,7 @@ def _words(memory: Memory, value: str) -> Iterator[Family]:
 
 def _selections(memory: Memory, family: Family, tool: str, argument: str, value: Any) -> Iterator[Source]:
     """The ways in which a family's list leads to the value."""
-    values = memory.values(family)
-    keys = [key_of(v) for v in values]
-    key = key_of(value)
+    values, keys, key = memory.values(family), memory.keys(family), key_of(value)
     if key not in keys:
         return
     position = keys.index(key)

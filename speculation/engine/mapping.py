@@ -54,6 +54,11 @@ class Source:
     suffix: str = ""
     constant: str | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """True if what is selected is taken as it is."""
+        return self.constant is None and not self.wrapper and not self.prefix and not self.suffix
+
     def __str__(self) -> str:
         if self.constant is not None:
             return f"= {self.constant}"

@@ -8,6 +8,8 @@ from speculation.engine.values import Parsed, key_of, stems, tokens_by_shape
 
 MAX_LIST = 64
 """Values kept of one family: what lies further down a list is not predicted."""
+EVERY_WORD = "user"
+"""The mark that stands in every message of the user."""
 MAX_RESULTS = 12
 """Results of one tool that are still looked into."""
 
@@ -51,13 +53,14 @@ class Memory:
         self._words: dict[str, list[dict[str, list[str]]]] = {"user": [], "said": []}
         self._query: set[str] = set()
         self._said: frozenset[str] = frozenset()
-        self._latest: Parsed | None = None
         self._families: dict[Family, list[Any]] = {}
+        self._keys: dict[Family, list[Hashable]] = {}
         self._closest: dict[Family, list[tuple[float, int]]] = {}
 
     def observe(self, event: Event, cosmetic: frozenset[str] = frozenset()) -> None:
         """One more event. `cosmetic`: arguments of this tool that do not change the work."""
         self._families.clear()
+        self._keys.clear()
         self._closest.clear()
         if event.kind == EventKind.TOOL:
             self._observe_call(event, cosmetic)
@@ -67,13 +70,13 @@ class Memory:
             if name == "user":
                 self._query |= stems(event.text)
                 shapes = {f"user~{shape}" for shape in self._words[name][-1] if not shape.isalpha()}
-                self._said = frozenset({"user", *shapes, *(f"user:{word}" for word in stems(event.text))})
-                self._latest = None
+                self._said = frozenset({EVERY_WORD, *shapes, *(f"user:{word}" for word in stems(event.text))})
         if event.kind != EventKind.LLM:
             self.signatures.append(str(event.signature))
 
     def _observe_call(self, event: Event, cosmetic: frozenset[str]) -> None:
-        parsed = self._latest = Parsed(event.result)
+        parsed = Parsed(event.result)
+        self._said = frozenset()
         if event.status != "error":
             self.results.setdefault(event.tool, []).append(parsed)
             self.newest.append(parsed)
@@ -88,17 +91,24 @@ class Memory:
                 self._query |= stems(value)
 
     def words_now(self) -> frozenset[str]:
-        """Marks that may tell which tool comes next: words and shapes of what the user just said, or of the latest result.
+        """Marks that may tell which tool comes next: words and shapes of what the user just said.
 
-        "user" or "result" is always among them: what the others are compared with.
+        "user" is always among them, for the others to be compared with; after a tool's result there are none.
         """
-        return self._latest.words if self._latest else self._said
+        return self._said
 
     def values(self, family: Family) -> list[Any]:
         """The values of a family, distinct, in its order; empty where it has none."""
         known = self._families.get(family)
         if known is None:
             known = self._families[family] = self._find(family)
+        return known
+
+    def keys(self, family: Family) -> list[Hashable]:
+        """`key_of` each of the family's values."""
+        known = self._keys.get(family)
+        if known is None:
+            known = self._keys[family] = [key_of(value) for value in self.values(family)]
         return known
 
     def _find(self, family: Family) -> list[Any]:

@@ -63,7 +63,9 @@ class Miner:
                 memory.observe(event, self._cosmetic(event.tool))
             position = step.start
             self._learn(memory, step)
-        self._touched.difference_update(self._table.evict(self._max_rows))
+        for context, tool in self._table.evict(self._max_rows):
+            if not context:
+                self._rosters = {key: roster for key, roster in self._rosters.items() if key[0] != tool}
 
     def patterns(self) -> list[Pattern]:
         """All patterns, aged to the present session."""
@@ -203,10 +205,11 @@ class _Lesson:
         wanted = key_of(self.next[argument]) if is_next and self.next and argument in self.next else None
         alone = all(len(arguments) == 1 for arguments in fresh)
         roster = self.miner.roster(self.tool, argument, self.base)
-        values = {roster.texts[i]: value for i, value in roster.evaluate(self.memory, alone)}
+        values: dict[str, Any] = {}
         explained = wanted is None
-        for source, value in values.items():
-            key = key_of(value)
+        for index, value, key in roster.evaluate(self.memory, alone):
+            source = roster.texts[index]
+            values[source] = value
             self._count(argument, source, is_next, key == wanted, key in soon)
             explained = explained or (key == wanted and not source.startswith("="))
         if now and self.miner.should_discover(self.base, explained):

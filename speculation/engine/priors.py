@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from speculation.engine.counts import MAX_MAPPING_CONTEXT, Context, Place, Row, Table, suffixes
+from speculation.engine.memory import EVERY_WORD
 from speculation.engine.roster import WHOLE, Roster
 from speculation.engine.types import Pattern
 
@@ -21,10 +22,10 @@ CONTEXT_WEIGHT = 2.0
 MIN_PROBABILITY = 0.004
 MAX_SHAPES = 2
 MIN_WORD_COUNT = 3.0
-WORD_WEIGHT = 5.0
-WORDS_POWER = 1.0
+WORD_WEIGHT = 20.0
+"""How many observations of a tool weigh as much as what is usual for a word."""
 WORDS_ROOT = 0.5
-SPACES="ufrst"
+"""Words that come together say much the same: of n words, each counts for one in n to this power."""
 DEFAULT_USE_SECONDS = 3.0
 
 
@@ -71,7 +72,7 @@ class Priors:
                     tilts[tool] = tilts.get(tool, 0.0) + tilt
         if not count:
             return [o for o in outlooks if o.tool]
-        damp = WORDS_POWER / count**WORDS_ROOT
+        damp = 1.0 / count**WORDS_ROOT
         odds = {o.tool: math.exp(max(-4.0, min(4.0, damp * tilts.get(o.tool, 0.0)))) for o in outlooks}
         total = sum(o.next * odds[o.tool] for o in outlooks) / sum(o.next for o in outlooks)
         moved = [
@@ -184,18 +185,21 @@ def _odds(probability: float, factor: float) -> float:
 
 def _tilts(rows: Mapping[str, Row]) -> dict[str, dict[str, float]]:
     """Word to tool to the logarithm of how much likelier the word is where that tool comes next."""
-    everything = sum(row.support for row in rows.values())
     totals: dict[str, float] = {}
     for row in rows.values():
         for word, count in row.words.items():
             totals[word] = totals.get(word, 0.0) + count
     found: dict[str, dict[str, float]] = {}
     for word, total in totals.items():
-        if total < MIN_WORD_COUNT or word[0] not in SPACES:
+        if total < MIN_WORD_COUNT or word == EVERY_WORD:
             continue
-        usual = total / everything
+        usual = total / totals[EVERY_WORD]
         found[word] = {
-            tool: math.log((row.words.get(word, 0.0) + WORD_WEIGHT * usual) / (row.support + WORD_WEIGHT) / usual)
+            tool: math.log(
+                (row.words.get(word, 0.0) + WORD_WEIGHT * usual)
+                / (row.words.get(EVERY_WORD, 0.0) + WORD_WEIGHT)
+                / usual
+            )
             for tool, row in rows.items()
         }
     return found

@@ -14,25 +14,20 @@ from typing import Any
 
 MAX_LEAVES = 2000
 """Leaves kept of one result; what comes after is not a source of arguments."""
-MAX_WORDS = 40
 MAX_TOKENS = 400
 MAX_TEXT = 20000
 
 _TOKEN = re.compile(r"[^\s\"'`<>,;()\[\]{}|]+")
-_QUOTED = re.compile(r"\"([^\"\n]{2,80})\"|'([^'\n]{2,80})'|`([^`\n]{2,80})`")
+_QUOTED = re.compile(r"\"([^\"\n]{2,80})\"|(?<!\w)'([^'\n]{2,80})'(?!\w)|`([^`\n]{2,80})`")
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _RUN = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 _LITERAL_NAME = re.compile(r"\b(?:None|True|False)\b")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.\w+")
 
-
 EMPTY_WORDS = frozenset(
-    (
-        "the", "and", "for", "was", "were", "are", "with", "that", "this", "from",
-        "what", "which", "who", "whom", "whose", "when", "where", "how", "why", "did",
-        "does", "has", "have", "had", "his", "her", "its", "their", "into", "than",
-        "then", "them", "they", "you", "your", "not", "but", "can", "could", "would",
-        "will", "should", "about",
+    _WORD.findall(
+        "the and for was were are with that this from what which who whom whose when where how why did does has"
+        " have had his her its their into than then them they you your not but can could would will should about"
     )
 )
 """English words that say nothing of what a text is about."""
@@ -135,17 +130,6 @@ class Parsed:
             if name := leaf_name(path):
                 found.setdefault(name, []).extend(values)
         return found
-
-    @cached_property
-    def words(self) -> frozenset[str]:
-        """Short values that look like states ("delivered"), marked as such."""
-        found = {
-            f"r:{v.lower()}"
-            for vs in self.leaves.values()
-            for v in vs[:4]
-            if type(v) is str and v.isalpha() and len(v) < 20
-        }
-        return frozenset(sorted(found)[:MAX_WORDS])
 
     @cached_property
     def text(self) -> str:

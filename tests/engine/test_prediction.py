@@ -5,60 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from speculation.engine.mining import Miner
 from speculation.engine.prediction import Predictor
-from speculation.engine.types import Event, EventKind, Pattern, Prediction, ToolTraits
+from speculation.engine.types import Event, EventKind, Pattern, Prediction
+from tests.engine.sessions import TOOLS, call, coding, mine, research, support, user
 from tools.base import ToolCall
-
-READS = {
-    name: ToolTraits(name, reads_only=True, changes_world=False)
-    for name in ("search", "fetch", "list_files", "read_file", "get_user", "get_orders", "get_details")
-}
-TOOLS = {**READS, "update": ToolTraits("update", reads_only=False, changes_world=True)}
-
-
-def user(text: str) -> Event:
-    return Event(EventKind.USER, text=text)
-
-
-def call(turn: int, tool: str, result: object, **arguments: object) -> list[Event]:
-    return [
-        Event(EventKind.LLM, turn=turn),
-        Event(EventKind.TOOL, turn=turn, tool=tool, status="ok", arguments=arguments, result=result),
-    ]
-
-
-def research(topic: str, pages: Sequence[str]) -> list[Event]:
-    hits = {"hits": [{"url": f"https://example.org/{page}", "title": page} for page in pages]}
-    events = [user(f"Find out about {topic}"), *call(1, "search", hits, query=topic)]
-    for turn, page in enumerate(pages, start=2):
-        events += call(turn, "fetch", f"The page {page}", url=f"https://example.org/{page}")
-    return [*events, Event(EventKind.LLM, turn=len(pages) + 2, text="Done.")]
-
-
-def support(user_id: str, orders: Sequence[str]) -> list[Event]:
-    events = [
-        user(f"I am {user_id}, where are my orders?"),
-        *call(1, "get_user", {"user_id": user_id, "name": "Some One"}, user_id=user_id),
-        *call(2, "get_orders", {"orders": [{"id": order} for order in orders]}, user_id=user_id),
-    ]
-    for turn, order in enumerate(orders, start=3):
-        events += call(turn, "get_details", {"id": order, "state": "sent"}, order_id=order)
-    return [*events, Event(EventKind.LLM, turn=len(orders) + 3, text="All sent.")]
-
-
-def coding(folder: str, files: Sequence[str]) -> list[Event]:
-    events = [user(f"Fix {folder}"), *call(1, "list_files", "\n".join(f"{folder}/{f}" for f in files), path=folder)]
-    for turn, name in enumerate(files, start=2):
-        events += call(turn, "read_file", f"contents of {name}", path=f"{folder}/{name}")
-    return [*events, Event(EventKind.LLM, turn=len(files) + 2, text="Fixed.")]
-
-
-def mine(*sessions: list[Event]) -> list[Pattern]:
-    miner = Miner("agent", tools=TOOLS)
-    for events in sessions:
-        miner.observe_session(events)
-    return miner.patterns()
 
 
 def predict_each_turn(

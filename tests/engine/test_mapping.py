@@ -1,0 +1,163 @@
+"""Sources have a text form that operators edit, bind late, and never make a value up."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from speculation.engine.discovery import discover
+from speculation.engine.mapping import Missing, Source, SourceError, parse_source, resolve
+from speculation.engine.memory import Memory
+from speculation.engine.roster import Roster
+from speculation.engine.types import Event, EventKind
+from speculation.engine.values import key_of
+
+QUICK = settings(max_examples=60, deadline=None)
+FIELDS = st.sampled_from(["id", "name", "orders", "path", "items"])
+WORDS = st.text("abcXYZ019_#/.", min_size=1, max_size=10)
+SCALARS = WORDS | st.integers(0, 999)
+RESULTS = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(FIELDS, inner, max_size=3), max_leaves=8
+)
+SOURCES = st.builds(
+    parse_source,
+    st.sampled_from(
+        [
+            "result(look).id",
+            "item 1 of result(look).orders[*]",
+            "item -1 of results(look)[*].id",
+            "next 0 of any().id",
+            "next 2 of result(look).items[*].name",
+            "following of result(look)[*]",
+            "closest 0 of result(look).orders[*]",
+            "argument(look).id",
+            "next 0 of arguments(look).name",
+            "next 0 of user()~a",
+            "item 0 of text(look)~path",
+            "basename(item 0 of user()~path)",
+            "dirname(result(look).path)",
+            "number(item 0 of user()~9)",
+            "list(result(look).id)",
+            '"#" + result(look).id + ""',
+        ]
+    ),
+)
+
+
+@st.composite
+def memories(draw: st.DrawFn) -> tuple[Memory, str]:
+    """A memory, and everything it was ever told, as one text."""
+    memory, told = Memory(), []
+    for turn in range(draw(st.integers(0, 4))):
+        text = " ".join(draw(st.lists(WORDS, max_size=4)))
+        arguments = draw(st.dictionaries(FIELDS, SCALARS, max_size=2))
+        result = draw(RESULTS)
+        memory.observe(Event(EventKind.USER, text=text))
+        memory.observe(Event(EventKind.TOOL, turn, tool="look", status="ok", arguments=arguments, result=result))
+        told += [text, *map(str, arguments.values()), result if isinstance(result, str) else json.dumps(result)]
+    return memory, "\n".join(told)
+
+
+def pieces(value: Any) -> list[str]:
+    return [piece for item in value for piece in pieces(item)] if isinstance(value, list) else [str(value)]
+
+
+@QUICK
+@given(memories(), SOURCES)
+def test_a_mapping_never_invents_a_value_it_cannot_point_to(known: tuple[Memory, str], source: Source) -> None:
+    memory, told = known
+    value = resolve(source, memory, "fetch", "id")
+    if isinstance(value, Missing):
+        assert value.reason
+        return
+    for piece in pieces(value):
+        assert piece.removeprefix(source.prefix).removesuffix(source.suffix) in told
+
+
+@QUICK
+@given(memories(), SCALARS)
+def test_every_discovered_source_leads_to_the_value_and_survives_its_text_form(
+    known: tuple[Memory, str], value: Any
+) -> None:
+    memory, _ = known
+    for source in discover(memory, "fetch", "id", value):
+        assert parse_source(str(source)) == source
+        assert key_of(resolve(source, memory, "fetch", "id")) == key_of(value)
+
+
+@QUICK
+@given(SOURCES)
+def test_a_sources_text_form_reads_back_as_itself(source: Source) -> None:
+    assert parse_source(str(source)) == source
+
+
+@QUICK
+@given(memories(), st.lists(SOURCES, max_size=6, unique_by=str), st.booleans())
+def test_sources_resolved_together_have_the_values_they_have_alone(
+    known: tuple[Memory, str], sources: list[Source], fresh_only: bool
+) -> None:
+    memory, _ = known
+    together = {i: key for i, _, key in Roster("look", "id", [str(s) for s in sources]).evaluate(memory, fresh_only)}
+    for index, source in enumerate(sources):
+        alone = resolve(source, memory, "look", "id")
+        if isinstance(alone, Missing) or (fresh_only and key_of(alone) in memory.used.get(("look", "id"), {})):
+            assert index not in together
+        else:
+            assert together[index] == key_of(alone)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "orders[*]", "= not json", "next -1 of result(a).b", '"#" + ', "item 2 of somewhere"]
+)
+def test_a_text_that_is_no_source_says_what_was_expected(text: str) -> None:
+    with pytest.raises(SourceError, match="expected"):
+        parse_source(text)
+
+
+def remember(*results: tuple[str, dict[str, Any], Any]) -> Memory:
+    memory = Memory()
+    for tool, arguments, result in results:
+        memory.observe(Event(EventKind.TOOL, tool=tool, status="ok", arguments=arguments, result=result))
+    return memory
+
+
+def value_of(text: str, memory: Memory, tool: str = "fetch", argument: str = "id") -> Any:
+    return resolve(parse_source(text), memory, tool, argument)
+
+
+def test_iteration_moves_on_as_elements_are_used() -> None:
+    memory = remember(("look", {}, {"orders": ["a", "b", "c"]}))
+    assert value_of("next 0 of result(look).orders[*]", memory) == "a"
+    memory.observe(Event(EventKind.TOOL, tool="fetch", status="ok", arguments={"id": "b"}, result="x"))
+    assert value_of("next 0 of result(look).orders[*]", memory) == "a"
+    assert value_of("next 1 of result(look).orders[*]", memory) == "c"
+    assert value_of("following of result(look).orders[*]", memory) == "c"
+
+
+def test_the_latest_result_hides_older_ones_but_results_keeps_them() -> None:
+    memory = remember(("look", {}, {"id": "old"}), ("look", {}, {"id": "new"}))
+    assert value_of("result(look).id", memory) == "new"
+    assert value_of("item 1 of results(look).id", memory) == "old"
+
+
+def test_a_failed_call_is_no_source() -> None:
+    memory = Memory()
+    memory.observe(Event(EventKind.TOOL, tool="look", status="error", arguments={}, result={"id": "x"}))
+    assert value_of("result(look).id", memory) == Missing("nothing at result(look).id")
+
+
+def test_the_closest_element_shares_words_with_the_question() -> None:
+    memory = Memory()
+    memory.observe(Event(EventKind.USER, text="What controversy was there about Fallout?"))
+    sections = [{"id": f"fallout:{name}"} for name in ("gameplay", "plot", "controversies")]
+    memory.observe(Event(EventKind.TOOL, tool="look", status="ok", result=repr(sections)))
+    assert value_of("closest 0 of result(look)[*].id", memory) == "fallout:controversies"
+
+
+def test_values_are_composed_from_parts() -> None:
+    memory = remember(("look", {}, {"file": "src/app/main.py", "id": "W1"}))
+    assert value_of("basename(result(look).file)", memory) == "main.py"
+    assert value_of("dirname(result(look).file)", memory) == "src/app"
+    assert value_of('"#" + result(look).id + ""', memory) == "#W1"
