@@ -3,7 +3,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,46 +46,40 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     return tmp_path_factory.mktemp("up")
 
 
-def test_up_answers_stops_everything_it_started_and_starts_again(home: Path) -> None:
+def run_second(home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "up", "--port", "0"],
+        cwd=ROOT,
+        env={**os.environ, "PASTE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_START_SECONDS,
+        check=False,
+    )
+
+
+def test_up_answers_refuses_a_second_one_and_stops_exactly_what_it_started(home: Path) -> None:
     stranger = subprocess.Popen(["sleep", "600"])
-    for _ in range(2):
-        up = Up(home)
-        assert httpx.get(f"{up.address}login/", trust_env=False).status_code == 200
-        assert httpx.get(f"{up.address}readyz", trust_env=False).status_code == 200
-        names = " ".join(" ".join(process.cmdline()) for process in up.family)
-        assert all(part in names for part in ("daphne", "-Q agents", "-Q tools", "postgres", "valkey"))
-        up.process.send_signal(signal.SIGINT)
-        assert up.process.wait(60) == 0
-        assert up.all_gone() == []
+    up = Up(home)
+    assert httpx.get(f"{up.address}readyz", trust_env=False).status_code == 200
+    names = " ".join(" ".join(process.cmdline()) for process in up.family)
+    assert all(part in names for part in ("daphne", "-Q agents", "-Q tools", "postgres", "valkey"))
+
+    second = run_second(home)
+    assert second.returncode == 1 and "already runs" in second.stderr and "Traceback" not in second.stderr
+    assert httpx.get(f"{up.address}login/", trust_env=False).status_code == 200
+
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(60) == 0
+    assert up.all_gone() == []
     assert stranger.poll() is None
     stranger.kill()
     stranger.wait()
 
 
-def test_a_killed_up_leaves_nothing_behind(home: Path) -> None:
+def test_up_starts_again_and_leaves_nothing_behind_when_it_is_killed(home: Path) -> None:
     up = Up(home)
+    assert httpx.get(f"{up.address}login/", trust_env=False).status_code == 200
     up.process.send_signal(signal.SIGKILL)
     up.process.wait()
     assert up.all_gone(30) == []
-
-
-def test_a_second_up_on_the_same_home_is_refused(home: Path) -> None:
-    up = Up(home)
-    try:
-        second = subprocess.run(
-            [sys.executable, "manage.py", "up", "--port", "0"],
-            cwd=ROOT,
-            env={**os.environ, "PASTE_HOME": str(home)},
-            capture_output=True,
-            text=True,
-            timeout=LONGEST_START_SECONDS,
-            check=False,
-        )
-        assert second.returncode == 1 and "already runs" in second.stderr and "Traceback" not in second.stderr
-        time.sleep(0.5)
-        assert up.process.poll() is None
-        assert httpx.get(f"{up.address}login/", trust_env=False).status_code == 200
-    finally:
-        up.process.send_signal(signal.SIGTERM)
-        assert up.process.wait(60) == 0
-        assert up.all_gone() == []
