@@ -1,0 +1,24 @@
+"""Figures as people read them."""
+
+import pytest
+
+from paste_web.wording import duration, percent, seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0, "0.0 s"), (0.0004, "0.0 s"), (-0.0001, "0.0 s"), (0.038, "38 ms"), (-0.038, "−38 ms"), (5.24, "5.2 s"), (-5.2, "−5.2 s"),
+     (119.9, "119.9 s"), (242, "4 min 02 s"), (588, "9 min 48 s"), (7260, "2 h 01 min")],
+)  # fmt: skip
+def test_durations_have_a_unit_and_a_true_minus(value, text):
+    assert duration(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "–"), (0.224, "22 %"), (-0.03, "−3 %"), (0, "0 %"), (-0.001, "0 %")])
+def test_percent_is_whole(value, text):
+    assert percent(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "–"), (1.4, "1.40 s"), (14.62, "14.6 s"), (-0.001, "0.00 s"), (-1.5, "−1.50 s")])
+def test_a_tables_seconds_align(value, text):
+    assert seconds(value) == text
