@@ -4,13 +4,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import models
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from speculation.access import revoke_key
 from speculation.audited import AuditedAdmin, ReadOnlyAdmin
 from speculation.engine.mapping import SourceError, parse_source
+from speculation.form_fields import StorableJSONField
 from speculation.models import (
     AgentProfile,
     ApiKey,
@@ -128,6 +131,7 @@ def _check_sources(argument: str, sources: Any) -> None:
 @admin.register(PatternRecord)
 class PatternRecordAdmin(AuditedAdmin):
     form = PatternForm
+    formfield_overrides = {models.JSONField: {"form_class": StorableJSONField, "widget": UnfoldAdminTextareaWidget}}
     list_display = (
         "__str__",
         "agent",

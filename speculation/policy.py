@@ -11,7 +11,6 @@ Errors::
     └── DecisionRefused    no such decision can be: no reason, a tool that writes, a rule that is no JSON Schema
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +24,7 @@ from jsonschema.exceptions import SchemaError
 
 from speculation import events, jobs, locks
 from speculation.models import AgentProfile, Approval, ApprovalLevel, AuditEntry, ToolJob, ToolRecord
+from speculation.storable import unstorable
 from speculation.verdicts import RUNNING_LEVELS, WRITING, newest_approval
 from tools.base import Tool
 
@@ -165,7 +165,7 @@ def _refuse_impossible_terms(
     max_parallel: int | None,
     argument_rule: Mapping[str, Any] | None,
 ) -> None:
-    if not why.strip() or "\0" in why:
+    if not why.strip() or unstorable(why):
         raise DecisionRefused("Give the reason, in plain text: whoever reads the audit later needs it.")
     if not 1 <= canary_percent <= 100:
         raise DecisionRefused("A canary takes 1 to 100 % of the sessions.")
@@ -178,8 +178,8 @@ def _refuse_impossible_terms(
 
 
 def _refuse_broken_rule(argument_rule: Mapping[str, Any]) -> None:
-    if "\\u0000" in json.dumps(argument_rule):
-        raise DecisionRefused("The argument rule holds the character U+0000, which cannot be stored.")
+    if why := unstorable(argument_rule):
+        raise DecisionRefused(f"The argument rule {why}.")
     try:
         Draft202012Validator.check_schema(argument_rule)
     except SchemaError as problem:

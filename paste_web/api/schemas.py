@@ -4,17 +4,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from speculation.storable import unstorable
 from speculation.submission import LONGEST_TASK_CHARACTERS
 
 MOST_LABELS = 16
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL's text holds neither; JSON's escapes can write both."""
-    if "\0" in text:
-        raise ValueError("holds the character U+0000, which cannot be stored")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("holds half of a surrogate pair, which is no character")
+    if why := unstorable(text):
+        raise ValueError(why)
     return text
 
 

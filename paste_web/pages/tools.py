@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from paste_web.plain_text import reveal
 from speculation import policy
+from speculation.form_fields import StorableJSONField
 from speculation.models import AgentProfile, ApprovalLevel, AuditEntry, ModelKind, ToolRecord
 from speculation.policy import LONGEST_TTL_SECONDS, MOST_PARALLEL, DecisionOutdated, DecisionRefused
 from speculation.tool_rows import ToolRow, tool_rows
@@ -23,13 +24,6 @@ from speculation.tool_rows import ToolRow, tool_rows
 ROWS_A_PAGE = 50
 LONGEST_REASON_CHARACTERS = 2000
 MAY_SWITCH, MAY_DECIDE = "speculation.change_toolrecord", "speculation.add_approval"
-
-
-class OptionalJson(forms.JSONField):
-    """Shows nothing where there is nothing, not the word null."""
-
-    def prepare_value(self, value: Any) -> Any:
-        return "" if value is None else super().prepare_value(value)
 
 
 class DecisionForm(forms.Form):
@@ -56,7 +50,7 @@ class DecisionForm(forms.Form):
         min_value=1, max_value=MOST_PARALLEL, initial=2, label="At most so many at a time"
     )
     days = forms.IntegerField(min_value=1, max_value=3650, initial=90, label="Ends after, in days")
-    argument_rule = OptionalJson(
+    argument_rule = StorableJSONField(
         required=False,
         label="Argument rule",
         widget=forms.Textarea(attrs={"rows": 3}),

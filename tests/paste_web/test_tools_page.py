@@ -87,7 +87,7 @@ def test_one_chip_says_the_effect_and_the_first_reason_against_it(tool: ToolReco
     policy.switch(tool, False, who="op1")
     assert chip_of(tool) == "Off: switched off by op1"
     policy.switch(tool, True, who="op1")
-    WorkerPool.objects.update(is_paused=True, pause_reason="paused by op2")
+    WorkerPool.objects.update_or_create(name="tools", defaults={"is_paused": True, "pause_reason": "paused by op2"})
     assert chip_of(tool) == "Off: paused by op2"
     WorkerPool.objects.update(is_paused=False)
     ToolRecord.objects.update(definition_hash="b" * 64)
@@ -112,7 +112,7 @@ def test_a_tool_of_unknown_effect_is_judged_by_its_reading_calls(tool: ToolRecor
 
 def test_figures_are_counted_from_the_jobs(tool: ToolRecord) -> None:
     session = Session.objects.create(agent=an_agent(), task="t")
-    pool = WorkerPool.objects.get(name="tools")
+    pool = WorkerPool.objects.get_or_create(name="tools")[0]
     start = timezone.now()
 
     def ran(seconds: float, **fields: Any) -> None:
@@ -189,6 +189,7 @@ def test_a_changed_definition_is_said_to_have_changed(operator: Client, tool: To
         {"argument_rule": "7"},
         {"argument_rule": '{"type": "nonsense"}'},
         {"argument_rule": '{"const": "\\u0000"}'},
+        {"argument_rule": '{"const": "\\ud83d"}'},
         {"policy_version": "one"},
         {"policy_version": "9" * 40},
         {"definition_hash": ""},

@@ -49,7 +49,7 @@ def rows(db: None) -> dict[type, Any]:
     session = Session.objects.create(
         agent=agent, task="Refund it.", submitted_by=key, world={"root": SECRET}, labels={"a": "b"}
     )
-    pool = WorkerPool.objects.get(name="tools")
+    pool = WorkerPool.objects.get_or_create(name="tools")[0]
     return {
         AgentProfile: agent,
         ToolRecord: tool,
@@ -201,6 +201,9 @@ def test_what_was_mined_meanwhile_survives_an_override(
         {"mapping_override": '{"id": [["result(get_user).id", 1]]}'},
         {"mapping_override": '{"id": [["nonsense of nothing", 1, 1]]}'},
         {"mapping_override": '{"id": [["result(get_user).id", true, -1]]}'},
+        {"mapping_override": '{"id": [["= \\"\\\\u0000\\"", 1, 1]]}'},
+        {"mapping_override": '{"\\u0000": [["= 1", 1, 1]]}'},
+        {"mapping_override": '{"\\ud800": [["= 1", 1, 1]]}'},
     ],
 )
 def test_an_override_that_the_engine_could_not_read_is_refused(
