@@ -71,6 +71,8 @@ def submit_task(
     Stored means that it will run even if the broker is away just now: the sweep finds it. Raises SubmissionRefused.
     """
     check_task(agent, task)
+    if agent.model_kind == ModelKind.RECORDED and not (world and world.get("root")):
+        raise InvalidTask(f'The agent "{agent.name}" stands for a recorded one: it only lives recordings again, by `replay`.')
     waiting = Session.objects.filter(status=SessionStatus.QUEUED).count()
     if waiting >= settings.PASTE_MOST_QUEUED_SESSIONS:
         raise QueueFull(waiting)

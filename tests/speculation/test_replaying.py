@@ -12,9 +12,11 @@ from paste_web import celery_app
 from paste_web.management.commands.replay import compare
 from speculation import jobs, submission, tasks
 from speculation.events import SessionLog
-from speculation.models import AgentProfile, Approval, Arm, PatternRecord, Session, ToolJob, WorkerPool
+from speculation.models import AgentProfile, Approval, Arm, PatternRecord, Session, SpeculationMode, ToolJob, WorkerPool
+from speculation.recorded_agents import profile
 from speculation.replay_figures import Compared
 from speculation.replaying import Choice, Pair, Replay, choose, make_pairs, prepare
+from speculation.submission import InvalidTask, submit_task
 from speculation.traces import BadLine, Effects, TraceSession
 from tests.speculation.test_recordings import llm, tool, trace, user
 from tests.workers import Workers
@@ -173,6 +175,13 @@ def test_with_the_epoch_guard_switched_off_a_stale_result_shows_as_a_wrong_answe
 
 def _only_at_the_end(drop: Callable[..., int]) -> Callable[..., int]:
     return lambda log, reason, *rest: 0 if reason == "invalidated" else drop(log, reason, *rest)
+
+
+def test_a_recorded_agent_takes_no_task_of_its_own(transactional_db: None) -> None:
+    agent = profile("shop", SpeculationMode.OFF)
+    with pytest.raises(InvalidTask, match="only lives recordings again"):
+        submit_task(agent, "Cancel my order")
+    assert not Session.objects.exists()
 
 
 def test_worlds_are_removed_once_a_replay_is_over(in_process: None, tmp_path: Path) -> None:
