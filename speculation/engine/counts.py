@@ -129,11 +129,11 @@ class Table:
 
         A tool's row without context is never less supported than its others, so it goes last.
         """
+        if sum(len(place.rows) for place in self.places.values()) <= max_rows:
+            return []
         rows = [
             (row.support + row.soon, -len(c), c, t) for c, place in self.places.items() for t, row in place.rows.items()
         ]
-        if len(rows) <= max_rows:
-            return []
         dropped = [(context, tool) for _, _, context, tool in sorted(rows)[: len(rows) - int(max_rows * 0.9)]]
         for context, tool in dropped:
             place = self.places[context]

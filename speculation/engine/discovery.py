@@ -6,7 +6,7 @@ from typing import Any
 
 from speculation.engine.mapping import Source
 from speculation.engine.memory import MAX_RESULTS, Family, Memory
-from speculation.engine.values import key_of, leaf_name, shapes_of
+from speculation.engine.values import NAME_SHAPE, key_of, leaf_name, shapes_of
 
 MAX_RANK = 9
 MAX_FAMILIES = 12
@@ -23,6 +23,8 @@ def discover(memory: Memory, tool: str, argument: str, value: Any) -> list[Sourc
         found += [_wrapped(source, "list") for source in discover(memory, tool, argument, value[0]) if source.is_plain]
     if type(value) in (int, float):
         found += [_wrapped(source, "number") for source in _plain(memory, tool, argument, str(value))]
+    if type(value) is str and value.isalpha():
+        found += _part_of_name(memory, value)
     if not found and type(value) is str:
         found += _compose(memory, tool, argument, value)
     if len(constant := json.dumps(value, sort_keys=True, default=str)) <= MAX_CONSTANT_CHARS:
@@ -68,7 +70,7 @@ def _arguments(memory: Memory, value: Any) -> Iterator[Family]:
 
 
 def _words(memory: Memory, value: str) -> Iterator[Family]:
-    shapes = (*shapes_of(value), "quoted") if " " not in value else ("quoted",)
+    shapes = (*shapes_of(value), "quoted") if " " not in value else ("quoted", NAME_SHAPE)
     for shape in shapes:
         for kind in ("user", "said"):
             if value in memory.values(Family(kind, "", f"~{shape}")):
@@ -112,6 +114,14 @@ def _unused(memory: Memory, family: Family, keys: list[Any], position: int, used
             yield Source(family, "closest", order.index(position))
     if position > 0 and keys[position - 1] in used and not any(k in used for k in keys[position + 1 :]):
         yield Source(family, "following")
+
+
+def _part_of_name(memory: Memory, value: str) -> Iterator[Source]:
+    family = Family("user", "", f"~{NAME_SHAPE}")
+    for rank, name in enumerate(memory.values(family)[:4]):
+        first, _, last = name.partition(" ")
+        if value in (first, last):
+            yield Source(family, "item", rank, "first_word" if value == first else "last_word")
 
 
 def _compose(memory: Memory, tool: str, argument: str, value: str) -> list[Source]:

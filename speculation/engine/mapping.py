@@ -8,7 +8,7 @@ A source is a family (a place that holds values, see memory.py), a selector and 
     next 0 of result(get_user).orders[*]        the first that this tool was not yet called with
     following of result(list).files[*]          the one after the last that this tool was called with
     closest 0 of result(search)[*].page_id      not yet used, most words in common with what was asked
-    basename(X)  dirname(X)  number(X)  text(X)  list(X)
+    basename(X)  dirname(X)  first_word(X)  last_word(X)  number(X)  text(X)  list(X)
     "#" + X + ""                                between a constant beginning and end
 
 Resolving never guesses: a source that points to nothing says why (`Missing`).
@@ -28,7 +28,7 @@ NOWHERE = Family("")
 
 _FAMILY = re.compile(r"(result|results|any|argument|arguments|text|user|said)\(([^()]*)\)(.*)", re.DOTALL)
 _SELECTED = re.compile(r"(item|next|closest) (-?\d+) of (.*)", re.DOTALL)
-_WRAPPED = re.compile(r"(basename|dirname|number|text|list)\((.*)\)", re.DOTALL)
+_WRAPPED = re.compile(r"(basename|dirname|first_word|last_word|number|text|list)\((.*)\)", re.DOTALL)
 
 
 class SourceError(ValueError):
@@ -181,7 +181,17 @@ def _dirname(value: Any) -> Any | Missing:
     return head if slash and head else Missing("no folder")
 
 
+def _first_word(value: Any) -> Any | Missing:
+    return next(iter(str(value).split()), None) or Missing("no word")
+
+
+def _last_word(value: Any) -> Any | Missing:
+    return next(reversed(str(value).split()), None) or Missing("no word")
+
+
 _WRAP: dict[str, Callable[[Any], Any]] = {
+    "first_word": _first_word,
+    "last_word": _last_word,
     "basename": _basename,
     "dirname": _dirname,
     "number": _number,

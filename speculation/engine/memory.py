@@ -4,7 +4,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 from speculation.engine.types import Event, EventKind
-from speculation.engine.values import Parsed, key_of, stems, tokens_by_shape
+from speculation.engine.values import Parsed, Tokens, key_of, stems
 
 MAX_LIST = 64
 """Values kept of one family: what lies further down a list is not predicted."""
@@ -50,7 +50,7 @@ class Memory:
         self.asked: dict[str, dict[Identity, Mapping[str, Any]]] = {}
         """Tool to its distinct calls, the latest last; arguments without the cosmetic ones."""
         self.used: dict[tuple[str, str], dict[Hashable, None]] = {}
-        self._words: dict[str, list[dict[str, list[str]]]] = {"user": [], "said": []}
+        self._words: dict[str, list[Tokens]] = {"user": [], "said": []}
         self._query: set[str] = set()
         self._said: frozenset[str] = frozenset()
         self._families: dict[Family, list[Any]] = {}
@@ -66,10 +66,10 @@ class Memory:
             self._observe_call(event, cosmetic)
         elif event.text:
             name = "user" if event.kind == EventKind.USER else "said"
-            self._words[name].append(tokens_by_shape(event.text))
+            self._words[name].append(Tokens(event.text))
             if name == "user":
                 self._query |= stems(event.text)
-                shapes = {f"user~{shape}" for shape in self._words[name][-1] if not shape.isalpha()}
+                shapes = {f"user~{shape}" for shape in self._words[name][-1].by_shape if not shape.isalpha()}
                 self._said = frozenset({EVERY_WORD, *shapes, *(f"user:{word}" for word in stems(event.text))})
         if event.kind != EventKind.LLM:
             self.signatures.append(str(event.signature))
@@ -130,7 +130,9 @@ class Memory:
         if kind == "text":
             parsed = self.results.get(tool)
             return parsed[-1].tokens.get(path[1:], [])[:MAX_LIST] if parsed else []
-        return _distinct(token for words in reversed(self._words.get(kind, ())) for token in words.get(path[1:], ()))
+        return _distinct(
+            token for words in reversed(self._words.get(kind, ())) for token in words.by_shape.get(path[1:], ())
+        )
 
     def closest(self, family: Family) -> list[tuple[float, int]]:
         """(score, index) of the family's values that share words with what the user and the searches asked, best first.

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from speculation.engine.counts import MAX_MAPPING_CONTEXT, Context, Place, Row, Table, suffixes
+from speculation.engine.counts import MAX_MAPPING_CONTEXT, Context, Place, Row, Table, Tally, suffixes
 from speculation.engine.memory import EVERY_WORD
 from speculation.engine.roster import WHOLE, Roster
 from speculation.engine.types import Pattern
@@ -17,10 +17,13 @@ from speculation.engine.types import Pattern
 PRIOR_RIGHT = 0.25
 """How often a source is right of which nothing is known."""
 PRIOR_WEIGHT = 1.0
-CONTEXT_WEIGHT = 2.0
+CONTEXT_WEIGHT = 4.0
 """How many observations under a longer context weigh as much as all under the shorter one."""
 MIN_PROBABILITY = 0.004
 MAX_SHAPES = 2
+MAX_SOURCES = 40
+MIN_RELIABILITY = 0.02
+"""Sources more seldom right than this are not looked at."""
 MIN_WORD_COUNT = 3.0
 WORD_WEIGHT = 20.0
 """How many observations of a tool weigh as much as what is usual for a word."""
@@ -54,7 +57,7 @@ class Priors:
         self._chances: dict[tuple[str, Context], dict[str, dict[str, Chance]]] = {}
         self._base = self._table.places.get((), Place()).rows
         self._rosters = {
-            tool: {a: Roster(tool, a, list(tallies)) for a, tallies in row.sources.items() if a != WHOLE}
+            tool: {a: Roster(tool, a, _best(tallies)) for a, tallies in row.sources.items() if a != WHOLE}
             for tool, row in self._base.items()
         }
         self._tilts = _tilts(self._base)
@@ -153,7 +156,7 @@ class Priors:
         found: dict[str, dict[str, Chance]] = {}
         for argument, tallies in rows[0].sources.items():
             chances = found[argument] = {}
-            for source in tallies:
+            for source in _best(tallies):
                 after = soon = PRIOR_RIGHT
                 weight = PRIOR_WEIGHT
                 for row in rows:
@@ -175,6 +178,12 @@ class Priors:
         """Usual seconds from a turn's start until the tool is asked for."""
         total, count = self._base[tool].lead
         return total / count if count else DEFAULT_USE_SECONDS
+
+
+def _best(tallies: Mapping[str, Tally]) -> list[str]:
+    """The sources that are worth a look at every prediction, the oftenest right first."""
+    order = sorted(tallies, key=lambda s: (-(tallies[s][0] + tallies[s][2]), tallies[s][3], s))
+    return [s for s in order[:MAX_SOURCES] if tallies[s][2] >= MIN_RELIABILITY * tallies[s][3]]
 
 
 def _odds(probability: float, factor: float) -> float:

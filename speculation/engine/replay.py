@@ -42,6 +42,8 @@ class World:
     slots: int = 4
     guesses: int = 5
     min_probability: float = 0.25
+    slot_price: float = 0.1
+    """Nothing else competes for the slots here."""
 
 
 @dataclass
@@ -195,7 +197,10 @@ class _Run:
     def _launch(self, predictions: Sequence[Prediction], until: float) -> None:
         """Admit, then start each as a slot becomes free, as long as the model still thinks."""
         held = frozenset(str(key) for key in self._held)
-        bids = [bid_for(p, self._traits(p.call.tool), str(self._key(p.call))) for p in predictions]
+        bids = [
+            bid_for(p, self._traits(p.call.tool), str(self._key(p.call)), slot_price=self._world.slot_price)
+            for p in predictions
+        ]
         slack = Slack(free_slots=len(bids), held=held)
         for verdict in admit(bids, slack, self._world.tools, min_probability=self._world.min_probability):
             if verdict.refused is not None:

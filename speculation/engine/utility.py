@@ -23,7 +23,7 @@ def bid_for(
     traits: ToolTraits,
     fingerprint: str,
     *,
-    slot_price: float = 0.25,
+    slot_price: float = 0.1,
     tool_price_seconds: float = 0.0,
 ) -> Bid:
     """Price one prediction.

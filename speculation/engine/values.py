@@ -22,6 +22,8 @@ _QUOTED = re.compile(r"\"([^\"\n]{2,80})\"|(?<!\w)'([^'\n]{2,80})'(?!\w)|`([^`\n
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _RUN = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 _LITERAL_NAME = re.compile(r"\b(?:None|True|False)\b")
+_NAME = re.compile(r"\b[A-Z][a-z]+ [A-Z][a-z]+\b")
+NAME_SHAPE = "Aa Aa"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.\w+")
 
 EMPTY_WORDS = frozenset(
@@ -40,7 +42,11 @@ def key_of(value: Any) -> Hashable:
         return value  # type: ignore[no-any-return]
     if kind is int or kind is float:
         return ("", value)
-    return (json.dumps(value, sort_keys=True, default=str),)
+    if isinstance(value, (list, tuple)):
+        return ("[", *map(key_of, value))
+    if isinstance(value, Mapping):
+        return ("{", *sorted((str(name), repr(key_of(item))) for name, item in value.items()))
+    return (kind.__name__, str(value))
 
 
 def parse(result: Any) -> tuple[Any, str]:
@@ -211,6 +217,17 @@ def shapes_of(token: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kinds))
 
 
+class Tokens:
+    """The tokens of a text, found when first asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def by_shape(self) -> dict[str, list[str]]:
+        return tokens_by_shape(self._text)
+
+
 def tokens_by_shape(text: str) -> dict[str, list[str]]:
     """Shape to its distinct tokens in order of appearance; quoted strings under `quoted`."""
     found: dict[str, dict[str, None]] = {}
@@ -224,6 +241,8 @@ def tokens_by_shape(text: str) -> dict[str, list[str]]:
             if part:
                 for shape in shapes_of(part):
                     found.setdefault(shape, {})[part] = None
+    for match in _NAME.finditer(text):
+        found.setdefault(NAME_SHAPE, {})[match[0]] = None
     return {shape: list(tokens) for shape, tokens in found.items()}
 
 

@@ -38,6 +38,7 @@ SOURCES = st.builds(
             "item 0 of text(look)~path",
             "basename(item 0 of user()~path)",
             "dirname(result(look).path)",
+            "first_word(item 0 of user()~Aa Aa)",
             "number(item 0 of user()~9)",
             "list(result(look).id)",
             '"#" + result(look).id + ""',
@@ -161,3 +162,10 @@ def test_values_are_composed_from_parts() -> None:
     assert value_of("basename(result(look).file)", memory) == "main.py"
     assert value_of("dirname(result(look).file)", memory) == "src/app"
     assert value_of('"#" + result(look).id + ""', memory) == "#W1"
+
+
+def test_parts_of_a_name_are_found_in_the_users_words() -> None:
+    memory = Memory()
+    memory.observe(Event(EventKind.USER, text="Hello, my name is Yusuf Rossi and my zip is 19122."))
+    assert value_of("first_word(item 0 of user()~Aa Aa)", memory) == "Yusuf"
+    assert "last_word(item 0 of user()~Aa Aa)" in map(str, discover(memory, "find", "last_name", "Rossi"))
