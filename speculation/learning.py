@@ -7,7 +7,7 @@ an operator's are his. Each process keeps one predictor an agent and looks for n
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -135,24 +135,29 @@ def unmined(agent: AgentProfile) -> QuerySet[Session]:
     )
 
 
-def mine(agent: AgentProfile, on_progress: Callable[[int], None] = lambda done: None) -> int:
-    """Learn from everything unmined, some sessions at a time; `on_progress` hears how many are done. Returns that."""
+def mine(agent: AgentProfile, on_progress: Callable[[int], None] = lambda read: None) -> int:
+    """Learn from everything unmined, some sessions at a time. Returns how many; `on_progress` hears how many are read."""
     done = 0
-    while batch := _mine_some(agent):
+    while batch := _mine_some(agent, done, on_progress):
         done += batch
-        on_progress(done)
     return done
 
 
-def _mine_some(agent: AgentProfile) -> int:
+def _mine_some(agent: AgentProfile, done: int, on_progress: Callable[[int], None]) -> int:
     """One transaction: whoever comes second waits for the agent's row and then finds these sessions mined."""
     with transaction.atomic():
         _hold(agent)
         batch = list(unmined(agent)[:SESSIONS_AT_A_TIME])
         if batch:
-            learn(agent, map(events_of, batch))
+            learn(agent, _read(batch, done, on_progress))
             Session.objects.filter(pk__in=[session.pk for session in batch]).update(mined_at=Now())
         return len(batch)
+
+
+def _read(sessions: Sequence[Session], done: int, on_progress: Callable[[int], None]) -> Iterator[Sequence[Event]]:
+    for number, session in enumerate(sessions, start=done + 1):
+        yield events_of(session)
+        on_progress(number)
 
 
 def session_ended(session_id: UUID) -> None:

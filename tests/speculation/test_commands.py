@@ -59,9 +59,8 @@ def test_a_missing_file_is_one_line_and_nothing_is_imported(transactional_db: No
 
 def test_every_imported_session_is_mined_once(transactional_db: None, tmp_path: Path) -> None:
     run("import_traces", write(tmp_path / "t.jsonl", *map(look_up, range(5))), agent="Support desk")
-    out, err = run("mine", agent="support-desk")
+    out, _ = run("mine", agent="support-desk")
     assert out.startswith("support-desk: 5 sessions mined, ")
-    assert err == "support-desk: 5 of 5 sessions mined\n"
     assert PatternRecord.objects.filter(agent__name="support-desk").exists()
     assert run("mine")[0].startswith("support-desk: 0 sessions mined")
 

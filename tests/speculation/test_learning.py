@@ -133,10 +133,20 @@ def test_every_ended_session_is_mined_once(agent: AgentProfile) -> None:
     imported(agent)
     progress: list[int] = []
     assert mine(agent, progress.append) == len(RUNS)
-    assert progress == [len(RUNS)]
+    assert progress == list(range(1, len(RUNS) + 1))
     supports = dict(PatternRecord.objects.values_list("key", "support"))
     assert mine(agent) == 0
     assert dict(PatternRecord.objects.values_list("key", "support")) == supports
+
+
+def test_more_sessions_than_one_transaction_holds_are_mined_and_counted_on(
+    agent: AgentProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "SESSIONS_AT_A_TIME", 5)
+    imported(agent)
+    progress: list[int] = []
+    assert mine(agent, progress.append) == len(RUNS)
+    assert progress == list(range(1, len(RUNS) + 1))
 
 
 def test_two_minings_at_once_count_every_session_once(agent: AgentProfile, race: Race) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from speculation import learning
+from speculation.management.progress import Progress
 from speculation.management.tables import require_tables
 from speculation.models import AgentProfile, PatternRecord
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
 
     def _mine(self, agent: AgentProfile) -> None:
         waiting = learning.unmined(agent).count()
-        done = learning.mine(agent, lambda done: self.stderr.write(f"{agent.name}: {done} of {waiting} sessions mined"))
+        progress = Progress(self.stderr.write)
+        done = learning.mine(agent, lambda read: progress.tell(f"{agent.name}: {read} of {waiting} sessions read"))
         patterns = PatternRecord.objects.filter(agent=agent).count()
         self.stdout.write(f"{agent.name}: {done} sessions mined, {patterns} patterns.")
