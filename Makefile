@@ -5,6 +5,8 @@
 # make clean   remove what was installed and stored here
 
 SHELL := /bin/sh
+# The system's certificates, as every other program here: uv's own know no certificate of a local mirror.
+export UV_NATIVE_TLS := 1
 VENV := .venv
 RUN := $(VENV)/bin
 CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3 python

@@ -103,8 +103,8 @@ def daphne(host: str, port: int) -> Program:
     return Program("web", arguments)
 
 
-def _worker(queue: str, pool: str, concurrency: int) -> Program:
-    options = ["-Q", queue, "-n", f"{queue}@%h", "-P", pool, "-c", str(concurrency), "-l", "WARNING"]
+def _worker(queue: str, pool: str, concurrency: int, *more: str) -> Program:
+    options = ["-Q", queue, "-n", f"{queue}@%h", "-P", pool, "-c", str(concurrency), "-l", "WARNING", *more]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     arguments = [sys.executable, "-m", "celery", "-A", "paste_web.celery", "worker", *options, *quiet]
     # Warm, then cold: what is cut off is recovered from its lease at the next start.
@@ -113,7 +113,7 @@ def _worker(queue: str, pool: str, concurrency: int) -> Program:
 
 def agents_worker(concurrency: int = 32) -> Program:
     """Runs sessions, which mostly wait: threads."""
-    return _worker("agents", "threads", concurrency)
+    return _worker("agents", "threads", concurrency, "-I", "speculation.tasks")
 
 
 def tools_worker(slots: int) -> Program:

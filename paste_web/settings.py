@@ -131,7 +131,9 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "agents"
 CELERY_TASK_ROUTES = {"speculation.run_job": {"queue": "tools"}}
-CELERY_IMPORTS = ["speculation.tasks", "speculation.worker"]
+# What every process needs to run a tool. Sessions, with model clients and all, are imported by agents workers alone
+# (`-I speculation.tasks`): a tool process is one of many, and starts again whenever one is killed.
+CELERY_IMPORTS = ["speculation.worker"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 

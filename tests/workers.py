@@ -82,7 +82,7 @@ class Workers:
         return self._start("tools", "-P", "prefork", "-c", str(processes), "--prefetch-multiplier", "1", **variables)
 
     def agents(self, **variables: str) -> Worker:
-        return self._start("agents", "-P", "threads", "-c", "16", **variables)
+        return self._start("agents", "-P", "threads", "-c", "16", "-I", "speculation.tasks", **variables)
 
     def _start(self, queue: str, *options: str, **variables: str) -> Worker:
         worker = Worker(queue, len(self._all), *options, **variables)
