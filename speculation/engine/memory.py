@@ -36,7 +36,10 @@ Identity = tuple[str, tuple[tuple[str, Hashable], ...]]
 
 def identity(tool: str, arguments: Mapping[str, Any], cosmetic: frozenset[str] = frozenset()) -> Identity:
     """What makes two calls the same work."""
-    return tool, tuple(sorted((name, key_of(value)) for name, value in arguments.items() if name not in cosmetic))
+    if len(arguments) == 1 and not cosmetic:
+        ((name, value),) = arguments.items()
+        return tool, ((name, key_of(value)),)
+    return tool, tuple(sorted([(name, key_of(value)) for name, value in arguments.items() if name not in cosmetic]))
 
 
 class Memory:
@@ -89,6 +92,14 @@ class Memory:
             self.used.setdefault((event.tool, name), {})[key_of(value)] = None
             if type(value) is str and " " in value:
                 self._query |= stems(value)
+
+    def read_ahead(self) -> None:
+        """Read the newest words and result now, so that the next prediction need not."""
+        if self.newest:
+            parsed = self.newest[-1]
+            _ = parsed.leaves, parsed.names, parsed.tokens
+        if self._words["user"]:
+            _ = self._words["user"][-1].by_shape
 
     def words_now(self) -> frozenset[str]:
         """Marks that may tell which tool comes next: words and shapes of what the user just said.

@@ -13,6 +13,8 @@ from speculation.engine.priors import Outlook, Priors
 from speculation.engine.types import Abstention, Event, Pattern, Prediction, ToolTraits
 from tools.base import ToolCall
 
+MAX_TOOLS = 10
+"""Tools that are made concrete at one prediction."""
 ABSTAIN_ABOVE = 0.1
 """A tool less likely than this is left out without a word."""
 
@@ -53,6 +55,7 @@ class SessionPredictor:
     def observe(self, event: Event) -> None:
         """One more event of the session."""
         self._memory.observe(event, self._predictor.cosmetic_arguments(event.tool))
+        self._memory.read_ahead()
 
     def predict(self, k: int, only_reads: bool = False) -> tuple[list[Prediction], list[Abstention]]:
         """The k best calls, best first, and the likely tools that could not be made concrete.
@@ -83,10 +86,10 @@ class SessionPredictor:
     def _outlooks(self, only_reads: bool) -> list[Outlook]:
         """Tools to be looked at, the likeliest first."""
         outlooks = self._predictor.priors.outlook(self._memory.signatures, self._memory.words_now())
-        if not only_reads:
-            return outlooks
-        reads = [outlook for outlook in outlooks if self._predictor.reads_only(outlook.tool)]
-        return sorted(reads, key=lambda outlook: -outlook.soon)
+        if only_reads:
+            outlooks = [outlook for outlook in outlooks if self._predictor.reads_only(outlook.tool)]
+            outlooks.sort(key=lambda outlook: -outlook.soon)
+        return outlooks[:MAX_TOOLS]
 
     def _prediction(self, outlook: Outlook, candidate: Candidate) -> Prediction:
         probability = outlook.next * candidate.next

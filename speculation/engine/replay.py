@@ -41,7 +41,7 @@ class World:
     seconds_of: Callable[[ToolCall], float]
     slots: int = 4
     guesses: int = 5
-    min_probability: float = 0.25
+    min_probability: float = 0.23
     slot_price: float = 0.1
     """Nothing else competes for the slots here."""
 

@@ -129,7 +129,7 @@ def admit(
     slack: Slack,
     tools: Mapping[str, ToolTraits],
     *,
-    min_probability: float = 0.25,
+    min_probability: float = 0.23,
     min_utility_seconds: float = MIN_UTILITY_SECONDS,
 ) -> list[Verdict]:
     """A verdict for every bid, the most useful bid first: the higher the utility, the sooner it is served."""
