@@ -22,7 +22,7 @@ CONTEXT_WEIGHT = 4.0
 MIN_PROBABILITY = 0.004
 MAX_SHAPES = 2
 MAX_SOURCES = 40
-MIN_RELIABILITY = 0.02
+MIN_RELIABILITY = 0.06
 """Sources more seldom right than this are not looked at."""
 MIN_WORD_COUNT = 3.0
 WORD_WEIGHT = 20.0
