@@ -14,6 +14,7 @@ import time
 from typing import Any
 from urllib.parse import parse_qs
 
+from autobahn.exception import Disconnected
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.urls import path
@@ -79,6 +80,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
         """A reader that failed must not look alive: the browser then connects again."""
         try:
             await self._send_until_closed()
+        except Disconnected:
+            pass  # the browser went away while something was being said to it
         except Exception:
             logger.exception("a session's watcher failed")
             await self.close(FAILED)
@@ -136,7 +139,7 @@ class SessionsConsumer(AsyncJsonWebsocketConsumer):
         self._changed: set[str] = set()
         await self.accept()
         await self.channel_layer.group_add("sessions", self.channel_name)
-        self._pump = asyncio.create_task(self._send_changes())
+        self._pump = asyncio.create_task(self._send_changes_until_gone())
 
     async def disconnect(self, code: int) -> None:
         if self._pump is not None:
@@ -145,6 +148,10 @@ class SessionsConsumer(AsyncJsonWebsocketConsumer):
 
     async def sessions_bell(self, message: dict[str, Any]) -> None:
         self._changed.add(message["session"])
+
+    async def _send_changes_until_gone(self) -> None:
+        with contextlib.suppress(Disconnected):
+            await self._send_changes()
 
     async def _send_changes(self) -> None:
         while True:

@@ -14,7 +14,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.template.loader import render_to_string
 
 from paste_web.charts import timeline_figure
-from paste_web.strip import strip_boxes
+from paste_web.strip import StripBoxes, strip_boxes
 from speculation import queries
 from speculation.call_table import call_rows
 from speculation.models import EventRecord, Session
@@ -24,6 +24,8 @@ from speculation.strip import draw_strip
 from speculation.timeline import draw
 
 MOST_EVENTS_SHOWN = 300
+MOST_ROWS_SHOWN = 500
+PARTS = ("head", "facts", "strip", "calls", "turns", "predictions", "answer")
 SECRET_KEYS = frozenset({"arguments", "content", "structured", "text", "answer", "task", "candidates", "sources", "calls"})
 
 Reader = AbstractBaseUser | AnonymousUser
@@ -92,7 +94,7 @@ class SessionView:
     def parts(self) -> dict[str, str]:
         """Every part of the page as HTML."""
         told = self._told()
-        return {name: self._html(name, told) for name in ("head", "facts", "strip", "calls", "turns", "predictions")}
+        return {name: self._html(name, told) for name in PARTS}
 
     def figure(self) -> dict[str, Any]:
         return self._figure(self._told())
@@ -103,7 +105,7 @@ class SessionView:
 
     def _message(self, kind: str, after: int, events: Sequence[EventRecord]) -> dict[str, Any]:
         told = self._told()
-        parts = {name: self._html(name, told) for name in ("head", "facts", "strip", "calls", "turns", "predictions")}
+        parts = {name: self._html(name, told) for name in PARTS}
         rows = render_to_string("sessions/parts/event_rows.html", {"rows": self.event_rows(events)})
         frame = self._frame(kind, after, told)
         return {**frame, "parts": self._changed(parts), "events": rows, "figure": self._figure(told)}
@@ -115,6 +117,7 @@ class SessionView:
             "seq": self.story.last_seq,
             "now": round(told.now, 3),
             "live": not self.session.has_ended,
+            "axis": self._strip(told).axis_seconds,
             "says": _in_words(told),
         }
 
@@ -128,18 +131,24 @@ class SessionView:
 
     def _figure(self, told: Told) -> dict[str, Any]:
         timeline = draw(told.story, told.figures, now=told.now, show_payloads=self.show_payloads)
-        return timeline_figure(timeline, revision=str(self.session.pk))
+        return {**timeline_figure(timeline, revision=str(self.session.pk)), "axis": self._strip(told).axis_seconds}
 
     def _html(self, part: str, told: Told) -> str:
         context: dict[str, Any] = {"session": told.session, "figures": told.figures, "story": told.story}
         context["show_payloads"] = self.show_payloads
         if part in ("facts", "strip"):
-            pair = queries.figures_of_pair(told.session)
-            context["pair_figures"] = pair
-            context["strip"] = strip_boxes(draw_strip(told.story, told.figures, pair_seconds=pair and pair.task_seconds))
+            context["pair_figures"] = queries.figures_of_pair(told.session)
+            context["strip"] = self._strip(told)
         if part == "calls":
-            context["rows"] = call_rows(told.story, told.figures, now=told.now, show_payloads=self.show_payloads)
+            rows = call_rows(told.story, told.figures, now=told.now, show_payloads=self.show_payloads)
+            context |= {"rows": rows[-MOST_ROWS_SHOWN:], "left_out": max(0, len(rows) - MOST_ROWS_SHOWN)}
+        context["turns"] = told.figures.turns[-MOST_ROWS_SHOWN:]
+        context["predictions"] = told.story.predictions[-MOST_ROWS_SHOWN:]
         return render_to_string(f"sessions/parts/{part}.html", context)
+
+    def _strip(self, told: Told) -> StripBoxes:
+        pair = queries.figures_of_pair(told.session)
+        return strip_boxes(draw_strip(told.story, told.figures, pair_seconds=pair and pair.task_seconds))
 
     def _payload(self, event: EventRecord) -> str:
         if self.show_payloads:

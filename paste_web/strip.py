@@ -7,6 +7,10 @@ from paste_web.wording import duration
 from speculation.strip import Segment, Strip
 
 FITS_PERCENT = 4.5
+FITS_ANYWHERE_PERCENT = 14
+"""From here on a label fits even on a telephone."""
+FILLED_SHARE = 0.88
+"""The rest of the axis is free for the totals."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class Box:
     width: str
     middle: str
     label: str
+    is_wide: bool = True
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,8 @@ class StripBoxes:
 
 
 def strip_boxes(strip: Strip) -> StripBoxes:
-    """The axis keeps 12 % free on the right for the totals."""
-    axis = strip.axis_seconds / 0.88
+    """Boxes on an axis from 0 to `axis_seconds`, which the chart below shares."""
+    axis = strip.axis_seconds / FILLED_SHARE
     so_far = " so far" if strip.is_live else ""
     saved = strip.without_seconds - strip.actual_seconds
     rows = [_row("With speculation" if strip.without else "This session", strip.actual, strip.actual_seconds, axis, so_far)]
@@ -59,7 +64,7 @@ def strip_boxes(strip: Strip) -> StripBoxes:
         sentence=sentence,
         axis_seconds=axis,
         pair_at="" if strip.pair_seconds is None else _percent(strip.pair_seconds, axis),
-        pair_text="" if strip.pair_seconds is None else f"pair {duration(strip.pair_seconds)}, measured",
+        pair_text="" if strip.pair_seconds is None else f"pair took {duration(strip.pair_seconds)}",
     )
 
 
@@ -68,9 +73,10 @@ def _row(name: str, segments: Sequence[Segment], seconds: float, axis: float, so
 
 
 def _box(kind: str, start: float, end: float, axis: float) -> Box:
-    fits = (end - start) / axis * 100 >= FITS_PERCENT
-    label = f"{end - start:.1f}" if kind == "waits" and fits else ""
-    return Box(kind, _percent(start, axis), _percent(end - start, axis), _percent((start + end) / 2, axis), label)
+    width = (end - start) / axis * 100
+    label = f"{end - start:.1f}" if kind == "waits" and width >= FITS_PERCENT else ""
+    middle = _percent((start + end) / 2, axis)
+    return Box(kind, _percent(start, axis), _percent(end - start, axis), middle, label, width >= FITS_ANYWHERE_PERCENT)
 
 
 def _gain(strip: Strip, saved: float, axis: float) -> Box | None:
@@ -80,8 +86,10 @@ def _gain(strip: Strip, saved: float, axis: float) -> Box | None:
     low, high = sorted((strip.actual_seconds, strip.without_seconds))
     label = f"{duration(abs(saved))} {'saved' if saved > 0 else 'lost'}"
     kind = "saved" if saved > 0 else "lost"
-    fits = (high - low) / axis * 100 >= 2 * FITS_PERCENT
-    return Box(kind, _percent(low, axis), _percent(high - low, axis), _percent((low + high) / 2, axis), label if fits else "")
+    width = (high - low) / axis * 100
+    middle = _percent((low + high) / 2, axis)
+    shown = label if width >= 2 * FITS_PERCENT else ""
+    return Box(kind, _percent(low, axis), _percent(high - low, axis), middle, shown, width >= 2 * FITS_ANYWHERE_PERCENT)
 
 
 def _percent(seconds: float, axis: float) -> str:

@@ -11,11 +11,13 @@ So task seconds + net saved is the same schedule with every u. **hidden** is for
 before its call was asked for. **wasted** is worker time of runs that nobody asked for in time.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
-from speculation.spans import Call, Run
+from speculation.spans import Call, Run, Turn
 from speculation.story import Story
 
 Interval = tuple[float, float]
@@ -49,10 +51,17 @@ class TurnFigures:
     """One turn's numbers: critical paths P(a), P(u), P(a - i), and how long the model decoded."""
 
     turn: int
+    spans: Sequence[Turn]
+    calls: Sequence[CallFigures]
     decode_seconds: float
     waited_seconds: float
     without_seconds: float
     undisturbed_seconds: float
+
+    @property
+    def asked_at(self) -> float | None:
+        """When the first of its calls was asked for; None for a turn without calls."""
+        return min((call.call.asked_at for call in self.calls), default=None)
 
     @property
     def net_saved_seconds(self) -> float:
@@ -155,14 +164,14 @@ def compute(
     end = story.ended_at if story.ended_at is not None else max(story.last_at, now or 0.0)
     usual = usual_seconds or {}
     guesses = [run for run in story.runs.values() if run.ran_ahead]
-    busy = [(run.first_started_at or 0.0, _guess_until(run, end)) for run in guesses]
+    busy = united((run.first_started_at or 0.0, _guess_until(run, end)) for run in guesses)
     calls = [_call_figures(story, call, end, busy, usual, usual_queue_seconds) for call in story.calls.values()]
     return Figures(
         queued_seconds=_queued_seconds(story, end),
         task_seconds=end - story.started_at if story.started_at is not None else 0.0,
         decode_seconds=sum((turn.ended_at if turn.ended_at is not None else end) - turn.started_at for turn in story.turns),
         calls=calls,
-        turns=[_turn_figures(story, number, calls, end) for number in sorted({turn.number for turn in story.turns})],
+        turns=_all_turns(story, calls, end),
         wasted=[waste for run in story.runs.values() if (waste := _waste(story, run, end))],
         launches=len(guesses),
     )
@@ -181,7 +190,7 @@ def _guess_until(run: Run, end: float) -> float:
 
 
 def _call_figures(
-    story: Story, call: Call, end: float, busy: Iterable[Interval], usual: Mapping[str, float], usual_queue_seconds: float
+    story: Story, call: Call, end: float, busy: Sequence[Interval], usual: Mapping[str, float], usual_queue_seconds: float
 ) -> CallFigures:
     run = story.runs.get(call.job)
     until = call.returned_at if call.returned_at is not None else max(end, call.asked_at)
@@ -217,28 +226,47 @@ def _would_hide_seconds(call: Call, run: Run | None, until: float) -> float:
     return max(0.0, min(run.let_go_at(until) - run.started_at, call.asked_at - call.foreseen_at))
 
 
-def covered(span: Interval, intervals: Iterable[Interval]) -> float:
-    """Seconds of `span` that lie in any of the intervals, overlaps counted once."""
+def united(intervals: Iterable[Interval]) -> list[Interval]:
+    """The same moments as disjoint intervals, in order."""
+    disjoint: list[Interval] = []
+    for start, end in sorted(intervals):
+        if disjoint and start <= disjoint[-1][1]:
+            disjoint[-1] = disjoint[-1][0], max(disjoint[-1][1], end)
+        else:
+            disjoint.append((start, end))
+    return disjoint
+
+
+def covered(span: Interval, disjoint: Sequence[Interval]) -> float:
+    """Seconds of `span` that lie in any of the disjoint intervals."""
     low, high = span
     total = 0.0
-    for start, end in sorted(intervals):
-        start = max(start, low)
-        end = min(end, high)
-        if end > start:
-            total += end - start
-            low = end
+    for start, end in disjoint[max(0, bisect_right(disjoint, (low, inf)) - 1) :]:
+        if start >= high:
+            break
+        total += max(0.0, min(end, high) - max(start, low))
     return total
 
 
-def _turn_figures(story: Story, number: int, calls: Sequence[CallFigures], end: float) -> TurnFigures:
-    mine = [call for call in calls if call.call.turn == number]
-    decoded = [turn for turn in story.turns if turn.number == number]
+def _all_turns(story: Story, calls: Sequence[CallFigures], end: float) -> list[TurnFigures]:
+    spans: dict[int, list[Turn]] = {}
+    asked: dict[int, list[CallFigures]] = {}
+    for turn in story.turns:
+        spans.setdefault(turn.number, []).append(turn)
+    for call in calls:
+        asked.setdefault(call.call.turn, []).append(call)
+    return [_turn_figures(number, spans[number], asked.get(number, []), end) for number in sorted(spans)]
+
+
+def _turn_figures(number: int, spans: Sequence[Turn], calls: Sequence[CallFigures], end: float) -> TurnFigures:
     return TurnFigures(
         turn=number,
-        decode_seconds=sum((turn.ended_at if turn.ended_at is not None else end) - turn.started_at for turn in decoded),
-        waited_seconds=critical_path(mine, [call.waited_seconds for call in mine]),
-        without_seconds=critical_path(mine, [call.without_seconds for call in mine]),
-        undisturbed_seconds=critical_path(mine, [call.waited_seconds - call.interference_seconds for call in mine]),
+        spans=spans,
+        calls=calls,
+        decode_seconds=sum((turn.ended_at if turn.ended_at is not None else end) - turn.started_at for turn in spans),
+        waited_seconds=critical_path(calls, [call.waited_seconds for call in calls]),
+        without_seconds=critical_path(calls, [call.without_seconds for call in calls]),
+        undisturbed_seconds=critical_path(calls, [call.waited_seconds - call.interference_seconds for call in calls]),
     )
 
 
@@ -283,6 +311,6 @@ def waste_reason(story: Story, run: Run) -> str:
         return "revoked"
     if run.status == "preempted" and run.reason not in ("session_ended", "invalidated", "expired"):
         return "preempted"
-    if any(call.key == run.key and call.asked_at >= run.queued_at for call in story.calls.values()):
+    if story.last_asked_at.get(run.key, -inf) >= run.queued_at:
         return "expired" if run.reason == "expired" else "invalidated"
     return "miss"

@@ -41,6 +41,7 @@ class Story:
         self.turns: list[Turn] = []
         self.calls: dict[str, Call] = {}
         self.runs: dict[str, Run] = {}
+        self.last_asked_at: dict[WorkKey, float] = {}
         self.predictions: list[Prediction] = []
         self.resumed_at: list[float] = []
         self._foreseen: dict[WorkKey, float] = {}
@@ -71,9 +72,6 @@ class Story:
     def turn(self, number: int) -> Turn | None:
         """The last attempt at this turn."""
         return next((turn for turn in reversed(self.turns) if turn.number == number), None)
-
-    def calls_of(self, number: int) -> list[Call]:
-        return [call for call in self.calls.values() if call.turn == number]
 
     @property
     def has_ended(self) -> bool:
@@ -201,6 +199,7 @@ def _call_asked(story: Story, at: float, payload: Mapping[str, Any]) -> None:
         asked_at=at,
     )
     call.foreseen_at = story._foreseen.get(call.key)
+    story.last_asked_at[call.key] = at
     if run := story.runs.get(job):
         run.call_id = call_id
         run.asked_at = at

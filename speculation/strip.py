@@ -46,14 +46,11 @@ def draw_strip(story: Story, figures: Figures, *, pair_seconds: float | None = N
     has_two_bars = bool(story.facts.get("arm") == "on")
     without, actual, shift = [], [], 0.0
     for turn in figures.turns:
-        decoded = [span for span in story.turns if span.number == turn.turn]
-        calls = [call for call in figures.calls if call.call.turn == turn.turn]
-        for span in decoded:
+        for span in turn.spans:
             end = span.ended_at if span.ended_at is not None else figures.task_seconds
             actual.append(Segment("decode", span.started_at, end))
             without.append(Segment("decode", span.started_at + shift, end + shift))
-        if calls:
-            start = min(call.call.asked_at for call in calls)
+        if (start := turn.asked_at) is not None:
             actual.append(Segment("waits", start, start + turn.waited_seconds))
             without.append(Segment("waits", start + shift, start + shift + turn.without_seconds))
             shift += turn.net_saved_seconds

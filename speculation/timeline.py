@@ -104,10 +104,11 @@ def draw(story: Story, figures: Figures, *, now: float | None = None, show_paylo
     guesses = _packed([_guess_bars(story, run, show_payloads) for run in _guesses(story)])
     links = [link for bar in guesses if (link := _link(story, bar))]
     bars, merged = _thinned([*model, *tools, *ghosts, *guesses], end)
+    ticks = _ticks(story)
     return Timeline(
         bars=bars,
-        ticks=_ticks(story),
-        links=links,
+        ticks=ticks if len(ticks) <= MOST_BARS else (),
+        links=links if len(links) <= MOST_BARS else (),
         slots=_slots(story, end),
         rows={lane: 1 + max((bar.row for bar in bars if bar.lane == lane), default=0) for lane in ("model", "tools", "would", "guess")},
         end=end,
@@ -144,11 +145,10 @@ def _turn_bars(turn: Turn) -> list[Bar]:
 def _waits(figures: Figures, has_ended: bool) -> list[Bar]:
     bars = []
     for turn in figures.turns:
-        calls = [call for call in figures.calls if call.call.turn == turn.turn]
-        if not calls or turn.waited_seconds < JUST_VISIBLE_SECONDS:
+        start = turn.asked_at
+        if start is None or turn.waited_seconds < JUST_VISIBLE_SECONDS:
             continue
-        start = min(call.call.asked_at for call in calls)
-        is_open = not has_ended and any(call.call.returned_at is None for call in calls)
+        is_open = not has_ended and any(call.call.returned_at is None for call in turn.calls)
         end = None if is_open else start + turn.waited_seconds
         label = "" if is_open else f"{turn.waited_seconds:.1f} s"
         bars.append(Bar(f"waits-{turn.turn}", "model", 0, "waits", start, end, label, label))
@@ -271,32 +271,38 @@ def _slots(story: Story, end: float) -> list[tuple[float, int]]:
     for at in sorted(changes):
         held += changes[at]
         steps.append((at, held))
+    if len(steps) > MOST_BARS:
+        steps = _highest(steps, end / MOST_BARS)
     return [*steps, (end, held)]
 
 
+def _highest(steps: list[tuple[float, int]], width: float) -> list[tuple[float, int]]:
+    """The most slots held in each stretch of `width` seconds."""
+    most: dict[int, int] = {}
+    for at, held in steps:
+        most[int(at / width)] = max(held, most.get(int(at / width), 0))
+    return [(cell * width, held) for cell, held in sorted(most.items())]
+
+
 def _thinned(bars: list[Bar], end: float) -> tuple[list[Bar], int]:
-    """At most MOST_BARS: neighbours of one row and state become one bar with their number. Open bars stay."""
-    gap, merged = end / 2000, 0
-    while len(bars) > MOST_BARS and gap < end:
-        bars, lost = _merged(bars, gap)
-        merged, gap = merged + lost, gap * 2
-    return bars, merged
-
-
-def _merged(bars: list[Bar], gap: float) -> tuple[list[Bar], int]:
-    kept: list[Bar] = []
-    last: dict[tuple[str, int, str], int] = {}
-    for bar in sorted(bars, key=lambda bar: bar.start):
-        place = (bar.lane, bar.row, bar.state)
-        before = kept[last[place]] if place in last else None
-        if before and before.end is not None and bar.end is not None and bar.start - before.end <= gap:
-            count = _count(before) + _count(bar)
-            kept[last[place]] = replace(before, end=max(before.end, bar.end), label=f"{count} calls", short=str(count), pick="")
-        else:
-            last[place] = len(kept)
-            kept.append(bar)
+    """At most MOST_BARS: where there are more, time is cut into ever fewer cells, and what starts in one cell on one row
+    in one state becomes one bar with its number. Open bars stay."""
+    cells, kept = MOST_BARS, bars
+    while len(kept) > MOST_BARS and cells >= 1:
+        kept, cells = _merged(bars, max(end, 1e-9) / cells), cells // 2
     return kept, len(bars) - len(kept)
 
 
-def _count(bar: Bar) -> int:
-    return int(bar.label.split()[0]) if bar.label.endswith(" calls") else 1
+def _merged(bars: list[Bar], width: float) -> list[Bar]:
+    groups: dict[tuple[str, int, str, int], list[Bar]] = {}
+    for bar in bars:
+        cell = int(bar.start / width) if bar.end is not None else -1 - len(groups)
+        groups.setdefault((bar.lane, bar.row, bar.state, cell), []).append(bar)
+    return [_as_one(group) for group in groups.values()]
+
+
+def _as_one(group: list[Bar]) -> Bar:
+    if len(group) == 1:
+        return group[0]
+    end = max(bar.end or bar.start for bar in group)
+    return replace(group[0], end=end, label=f"{len(group)} calls", short=str(len(group)), pick="", note="merged: too many to draw")

@@ -10,7 +10,6 @@ from paste_web.wording import duration, percent, seconds
 from speculation.figures import Figures
 from speculation.models import Arm, Session
 from speculation.queries import Told
-from speculation.story import Story
 from speculation.strip import draw_strip
 from speculation.timeline import call_text
 
@@ -57,14 +56,13 @@ def hid_more_than_it_saved(figures: Figures) -> bool:
 
 
 @register.filter
-def mini_strip(told: Told) -> Sequence[Box]:
-    return strip_boxes(draw_strip(told.story, told.figures)).rows[-1].boxes
+def saved_more_than_it_hid(figures: Figures) -> bool:
+    return figures.saved_seconds > figures.hidden_seconds + LEAST_DIFFERENCE_SECONDS
 
 
 @register.filter
-def starts_at(number: int, story: Story) -> float | None:
-    turn = story.turn(number)
-    return turn.started_at if turn else None
+def mini_strip(told: Told) -> Sequence[Box]:
+    return strip_boxes(draw_strip(told.story, told.figures)).rows[-1].boxes
 
 
 @register.filter

@@ -7,7 +7,9 @@ export function localTimes(root = document) {
     const at = new Date(element.dateTime);
     const short = element.dataset.style === "clock"
       ? at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" })
-      : at.toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
+      : at.toDateString() === new Date().toDateString() && element.dataset.style === "near"
+      ? at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" })
+      : at.toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
     if (element.textContent !== short) element.textContent = short;
     element.title = at.toLocaleString([], { dateStyle: "full", timeStyle: "long" });
   }

@@ -138,6 +138,7 @@ function hear(message) {
   if (focused) document.querySelector(`a[data-pick="${CSS.escape(focused)}"]`)?.focus();
   if (message.events !== undefined) addEvents(message);
   chart.setClock(message.now);
+  chart.setAxis(message.axis);
   if (message.figure) chart.show(message.figure);
   mark();
   document.getElementById("stop")?.toggleAttribute("hidden", !message.live);

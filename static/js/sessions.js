@@ -12,6 +12,8 @@ let refreshedAt = 0;
 let isWaiting = false;
 let attempts = 0;
 
+const stateOf = (row) => row.querySelector(".state span")?.textContent;
+
 async function refresh() {
   isWaiting = false;
   refreshedAt = Date.now();
@@ -27,11 +29,11 @@ async function refresh() {
     const shown = document.getElementById(row.id);
     if (!shown) { unseen += 1; continue; }
     if (shown.innerHTML === row.innerHTML) continue;
-    const state = shown.querySelector(".state")?.textContent;
+    const state = stateOf(shown);
     if (shown.contains(document.activeElement)) {
       for (const [k, cell] of [...row.children].entries()) if (k > 0) shown.children[k].replaceWith(cell);
     } else shown.replaceChildren(...row.childNodes);
-    if (shown.querySelector(".state")?.textContent !== state) {
+    if (stateOf(shown) !== state) {
       shown.classList.remove("changed");
       requestAnimationFrame(() => shown.classList.add("changed"));
     }

@@ -7,11 +7,18 @@ import { coloured, onThemeChange } from "./tokens.js";
 const LEAST_PAUSE = 250;
 const MOST_LABELS = 60;
 const MOST_OPEN = 20;
-const CHARACTER = 6.4;
+const ink = document.createElement("canvas").getContext("2d");
 const CONFIG = { displayModeBar: false, plotlyServerURL: "", scrollZoom: false, doubleClick: false, responsive: true };
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const NARROW = matchMedia("(max-width: 700px)");
 const SHORT_NAMES = { "Tools, authoritative": "Tools", "would have run": "would run" };
+
+function pixels(text) {
+  ink.font = "12px system-ui, sans-serif";
+  return ink.measureText(text).width;
+}
+
+const spoken = (label) => (label ?? "").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
 export class TimelineChart {
   constructor(frame, { onPick, onRange }) {
@@ -24,7 +31,6 @@ export class TimelineChart {
     this.follow = false;
     this.links = true;
     this.drawnAt = 0;
-    this.liveEnd = 10;
     this.clock = { seconds: 0, at: performance.now() };
     this.elements = new Map();
     onThemeChange(() => this.draw());
@@ -43,7 +49,15 @@ export class TimelineChart {
   show(figure) {
     this.figure = figure;
     this.live = figure.live;
+    document.getElementById("merged").hidden = figure.merged === 0;
+    this.setAxis(figure.axis);
     this.ask();
+  }
+
+  setAxis(seconds) {
+    if (seconds === this.axis) return;
+    this.axis = seconds;
+    if (!this.range) this.ask();
   }
 
   ask() {
@@ -52,10 +66,9 @@ export class TimelineChart {
       Math.max(0, this.drawnAt + LEAST_PAUSE - performance.now()));
   }
 
+  /** Everything: the same axis as the two bars above have. */
   whole() {
-    if (!this.live) return [0, Math.max(this.figure.end * 1.02, 0.5)];
-    if (this.now() > this.liveEnd * 0.98) this.liveEnd = this.now() * 1.3;
-    return [0, this.liveEnd];
+    return [0, Math.max(this.axis, this.live ? this.now() * 1.02 : 0)];
   }
 
   visible() {
@@ -89,7 +102,7 @@ export class TimelineChart {
       if (trace.type !== "bar") continue;
       trace.text = trace.customdata.map(([, long, short], k) => {
         const seen = Math.min(trace.base[k] + trace.x[k], to) - Math.max(trace.base[k], from);
-        const fits = (text) => text && text.length * CHARACTER + 8 <= (seen / (to - from)) * width;
+        const fits = (text) => text && pixels(spoken(text)) + 10 <= (seen / (to - from)) * width;
         const text = [long, short, (long ?? "").split(" ")[0]].find(fits) ?? "";
         return text && left-- > 0 ? text : "";
       });
@@ -164,7 +177,7 @@ export class TimelineChart {
       const left = Math.max((bar.start - from) * scale, -2);
       const width = Math.max((this.now() - from) * scale - left, 3);
       Object.assign(element.style, { left: `${left}px`, width: `${width}px`, top: `${bar.top * row}px`, height: `${bar.height * row}px` });
-      const text = [bar.label, bar.short].find((label) => label && label.length * CHARACTER + 10 <= width) ?? "";
+      const text = [bar.label, bar.short].find((label) => label && pixels(label) + 10 <= width) ?? "";
       if (element.textContent !== text) element.textContent = text;
       element.className = `open-bar state-${bar.state}`;
     }
@@ -181,7 +194,7 @@ export class TimelineChart {
   beat() {
     setTimeout(() => this.beat(), STILL.matches ? 1000 : 100);
     if (!this.live || !this.figure || this.isHeld) return;
-    if (this.follow || (!this.range && this.now() > this.liveEnd * 0.98)) this.ask();
+    if (this.follow || (!this.range && this.now() > this.axis)) this.ask();
     this.grow();
   }
 }

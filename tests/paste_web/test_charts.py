@@ -73,7 +73,7 @@ def test_a_strip_says_in_a_sentence_what_it_shows():
     boxes = strip_boxes(draw_strip(story, compute(story), pair_seconds=23.9))
     assert boxes.sentence == "18.4 s with speculation, about 23.6 s without: 5.2 s saved."
     assert boxes.gain is not None and boxes.gain.label == "5.2 s saved"
-    assert boxes.pair_text == "pair 23.9 s, measured"
+    assert boxes.pair_text == "pair took 23.9 s"
     assert [row.name for row in boxes.rows] == ["Without speculation", "With speculation"]
 
 

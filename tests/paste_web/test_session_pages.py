@@ -207,3 +207,15 @@ def test_the_list_asks_as_often_for_ten_ended_sessions_as_for_one(operator):
     for _ in range(9):
         store(example())
     assert queries() == one
+
+
+def test_a_session_of_five_thousand_calls_has_a_page_of_bounded_size(operator):
+    log = WrittenLog().started()
+    for number in range(1, 2501):
+        start = number * 2.0
+        log.turn(number, start, start + 1, "read", "list")
+        log.requested(f"{number}.0", "read", start + 1, start + 1.1, start + 1.5, arguments={"id": number})
+        log.requested(f"{number}.1", "list", start + 1, start + 1.1, start + 1.9, arguments={"id": number})
+    page = operator.get(f"/sessions/{store(log.ended(5004)).pk}/")
+    assert len(page.content) < 2_000_000
+    assert "4500 earlier ones are left out here" in page.content.decode()
