@@ -71,23 +71,16 @@ class EventRecordAdmin(ReadOnlyAdmin):
 
 @admin.register(ToolJob)
 class ToolJobAdmin(ReadOnlyAdmin):
-    list_display = (
-        "id",
-        "tool",
-        "status",
-        "call_id",
-        "session",
-        "attempt",
-        "utility",
-        "created_at",
-        "ended_at",
-        "end_reason",
-    )
+    list_display = ("short_id", "tool", "status", "call_id", "session", "created_at", "ended_at", "end_reason")
     list_filter = ("status", "effect", "pool", "tool")
     list_select_related = ("tool", "session")
     search_fields = ("id", "session__id", "tool__name", "call_id")
     ordering = ("-created_at",)
     payload_fields = ("arguments", "result", "error", "fingerprint")
+
+    @admin.display(description="Job", ordering="pk")
+    def short_id(self, job: ToolJob) -> str:
+        return str(job.pk)[-8:]
 
 
 class PatternForm(forms.ModelForm):

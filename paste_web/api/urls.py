@@ -10,9 +10,10 @@ from django.shortcuts import render
 from django.urls import path
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
-from paste_web.api.problems import KINDS, FieldError, Problem, from_status, respond
+from paste_web.api.problems import CONTENT_TYPE, KINDS, FieldError, Problem, from_status, respond
 from paste_web.api.tasks import router
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,20 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-api = NinjaAPI(
+class DocumentedApi(NinjaAPI):
+    """Says in its document that refusals are problem documents, which the library has no word for."""
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        schema = super().get_openapi_schema(**options)
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                for status, response in operation["responses"].items():
+                    if status >= 400:
+                        response["content"] = {CONTENT_TYPE: response["content"]["application/json"]}
+        return schema
+
+
+api = DocumentedApi(
     title="PASTE",
     version="1",
     urls_namespace="api-1",

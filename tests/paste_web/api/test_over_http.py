@@ -53,13 +53,14 @@ def test_a_program_submits_waits_and_reads_what_became_of_its_task(
 ) -> None:
     for worker in (workers.tools(processes=2, **FAST), workers.agents(**FAST)):
         worker.wait_until_ready()
+    assert httpx.get(paste.base_url.join("/readyz")).json()["ok"]
     body = {"agent": "support", "task": AGENTS["support"].tasks[0], "labels": {"ticket": "4711"}}
     stored = paste.post("/tasks", json=body, headers={"Idempotency-Key": "ticket-4711"}).raise_for_status().json()
     assert stored["model"] == "scripted"
     task = stored
     deadline = time.monotonic() + 90
     while task["status"] in ("queued", "running"):
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, list(Session.objects.get().events.values_list("seq", "kind"))
         task = paste.get(f"/tasks/{task['id']}", params={"wait_seconds": 30}).raise_for_status().json()
     assert (task["status"], task["labels"]) == ("succeeded", {"ticket": "4711"}) and task["answer"]
     figures = task["figures"]

@@ -277,5 +277,7 @@ def test_the_openapi_document_describes_the_contract(db: None) -> None:
     }  # fmt: skip
     submit = document["paths"]["/api/v1/tasks"]["post"]
     assert submit["security"] and {"202", "401", "409", "422"} <= set(map(str, submit["responses"]))
+    assert set(submit["responses"]["422"]["content"]) == {"application/problem+json"}
+    assert set(submit["responses"]["202"]["content"]) == {"application/json"}
     names = [parameter["name"] for parameter in submit["parameters"]]
     assert names == ["Idempotency-Key"]
