@@ -23,6 +23,8 @@ from speculation.story import Story
 Interval = tuple[float, float]
 
 WASTE_REASONS = ("failed", "preempted", "revoked", "invalidated", "expired", "miss")
+GIVEN_UP_AS_USELESS = ("miss", "session_ended", "invalidated", "expired")
+"""Reasons to preempt a run that take nothing from it: it was of no use any more."""
 SERVED = ("used", "joined", "raised")
 
 
@@ -309,7 +311,7 @@ def waste_reason(story: Story, run: Run) -> str:
         return "failed"
     if run.reason in ("revoked", "paused"):
         return "revoked"
-    if run.status == "preempted" and run.reason not in ("session_ended", "invalidated", "expired"):
+    if run.status == "preempted" and run.reason not in GIVEN_UP_AS_USELESS:
         return "preempted"
     if story.last_asked_at.get(run.key, -inf) >= run.queued_at:
         return "expired" if run.reason == "expired" else "invalidated"

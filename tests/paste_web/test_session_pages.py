@@ -209,6 +209,7 @@ def test_the_list_asks_as_often_for_ten_ended_sessions_as_for_one(operator):
     assert queries() == one
 
 
+@pytest.mark.slow
 def test_a_session_of_five_thousand_calls_has_a_page_of_bounded_size(operator):
     log = WrittenLog().started()
     for number in range(1, 2501):

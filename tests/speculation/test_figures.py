@@ -95,6 +95,8 @@ def test_queueing_behind_an_unasked_guess_is_interference():
         ("job_discarded", {"reason": "expired"}, False, "miss"),
         ("job_discarded", {"reason": "session_ended"}, False, "miss"),
         ("job_preempted", {"reason": "session_ended"}, False, "miss"),
+        ("job_preempted", {"reason": "miss"}, False, "miss"),
+        ("job_preempted", {"reason": "invalidated"}, True, "invalidated"),
     ],
 )
 def test_waste_has_the_first_reason_that_applies(kind, payload, asked_again, reason):
