@@ -81,7 +81,8 @@ class Forecast:
     def _speculate(self, turn: int) -> None:
         """A failure here is ours alone: it never reaches the agent."""
         try:
-            scheduler.speculate(self.session.pk, self.session.attempt, self._forecast(turn))
+            launched = scheduler.speculate(self.session.pk, self.session.attempt, self._forecast(turn))
+            self._reasons |= launched.refused
         except (SessionLost, DatabaseError) as problem:
             logger.warning("no speculation in turn %s of %s: %s", turn, self.session.short_id, type(problem).__name__)
         except Exception:
@@ -99,7 +100,7 @@ class Forecast:
         for prediction in predictions:
             spec = self.toolbox[prediction.call.tool].spec_of(prediction.call.arguments)
             against = self.permits.against(spec)
-            self._reasons[spec.fingerprint] = against or "not admitted"
+            self._reasons[spec.fingerprint] = against or "the world or a decision moved meanwhile"
             if against:
                 declined.append(_declined(prediction, against))
             else:

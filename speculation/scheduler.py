@@ -5,7 +5,7 @@ free slots on the best bids. `make_room` preempts the least useful speculation w
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -59,6 +59,14 @@ class Offer:
     traits: ToolTraits
     pattern_id: int | None
     most_parallel: int
+
+
+@dataclass(frozen=True)
+class Launched:
+    """What a forecast came to: the jobs that were made, and for every refused offer, by fingerprint, the reason."""
+
+    jobs: Sequence[ToolJob] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -149,13 +157,13 @@ def _why_not(log: SessionLog, asked: AskedCall) -> str:
     return WHY_UNSERVED.get(last.end_reason, last.end_reason or asked.reason)
 
 
-def speculate(session_id: UUID, attempt: int, forecasted: Forecasted) -> list[ToolJob]:
-    """Spend the slack on the best offers, and say in the log what became of each. Returns the jobs that were made."""
+def speculate(session_id: UUID, attempt: int, forecasted: Forecasted) -> Launched:
+    """Spend the slack on the best offers, and say in the log what became of each."""
     with transaction.atomic():
         if not forecasted.offers:
             with events.writing(session_id, attempt=attempt) as log:
                 _tell_predicted(log, forecasted, [], {})
-            return []
+            return Launched()
         tools = locks.share_tools(offer.spec.tool.pk for offer in forecasted.offers)
         pool = locks.hold_pool(forecasted.offers[0].spec.pool_id)
         with events.writing(session_id, attempt=attempt) as log:
@@ -168,7 +176,8 @@ def speculate(session_id: UUID, attempt: int, forecasted: Forecasted) -> list[To
                 if verdict.admitted and (job := _launch(log, verdict, by_fingerprint[verdict.bid.fingerprint]))
             }
             _tell_predicted(log, forecasted, verdicts, made)
-    return list(made.values())
+    refused = {verdict.bid.fingerprint: str(verdict.refused) for verdict in verdicts if verdict.refused}
+    return Launched(list(made.values()), refused)
 
 
 def _is_current(log: SessionLog, forecasted: Forecasted, offer: Offer, tools: Mapping[int, ToolRecord]) -> bool:

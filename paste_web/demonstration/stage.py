@@ -21,7 +21,7 @@ WHO = "demo"
 WHY = "Demonstration: this tool only reads the demo's own bundled files, records and pages."
 WHY_SHADOW = "Demonstration: left in shadow, so that you can approve it yourself and see what changes."
 LEFT_TO_APPROVE = "fetch_page"
-LATENCY_SECONDS = "2.0"
+LATENCY_SECONDS = "2.5"
 PASSWORD_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 SCOPES = (access.WRITE, access.READ_ALL)
 

@@ -34,7 +34,7 @@ def offer(desk: Desk, path: str, utility: float = 1.0) -> Offer:
 
 
 def speculate(desk: Desk, *offers: Offer, epoch: int = 0) -> list[ToolJob]:
-    return scheduler.speculate(desk.session.pk, 1, Forecasted(1, epoch, offers))
+    return list(scheduler.speculate(desk.session.pk, 1, Forecasted(1, epoch, offers)).jobs)
 
 
 def ask(desk: Desk, call_id: str, path: str, **options: Any) -> ToolJob:
