@@ -33,6 +33,7 @@ from speculation.notices import LOOK_AGAIN_SECONDS, assert_outside_transaction, 
 from speculation.scheduler import AskedCall
 from speculation.toolbox import Toolbox
 from tools.base import SideEffect
+from tools.running import clean_text
 
 UNKNOWN_OUTCOME = (
     "The outcome of this call is unknown: its worker was lost while it ran, and running it again might do it twice. "
@@ -82,9 +83,11 @@ class SessionRuntime:
             case FirstToken():
                 self._append("first_token", turn=turn)
             case ToolNamed(index, tool):
-                self._append("tool_named", turn=turn, index=index, tool=tool)
+                self._append("tool_named", turn=turn, index=index, tool=clean_text(tool))
             case ArgumentsSealed(index, call):
-                self._append("arguments_sealed", turn=turn, index=index, call_id=call.call_id, tool=call.tool)
+                self._append(
+                    "arguments_sealed", turn=turn, index=index, call_id=call.call_id, tool=clean_text(call.tool)
+                )
             case _:
                 pass
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_ready
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from speculation import durations, learning, recovery, sessions, worlds
 from speculation.agent.loop import AgentLoop
@@ -25,6 +25,10 @@ from speculation.toolbox import Toolbox
 logger = logging.getLogger(__name__)
 
 SWEEP_EVERY_SECONDS = 2.0
+MOST_ATTEMPTS = 10
+"""A session that takes its worker down with it must not take down every other one after that."""
+UNREACHABLE = (OperationalError, InterfaceError)
+"""The database is away. Its other errors are our own mistakes: trying again elsewhere would only repeat them."""
 
 
 @shared_task(name="speculation.run_session", ignore_result=True)
@@ -37,20 +41,23 @@ def run_session(session_id: str) -> None:
                 _run(session)
     except SessionLost:
         logger.warning("session %s went on elsewhere", session_id)
-    except DatabaseError as problem:  # the lease runs out, and the sweep hands the session to a worker that can
+    except UNREACHABLE as problem:  # the lease runs out, and the sweep hands the session to a worker that can
         logger.warning("left session %s to the sweep: %s", session_id, type(problem).__name__)
     finally:
         connection.close()
 
 
 def _run(session: Session) -> None:
+    if session.attempt > MOST_ATTEMPTS:
+        sessions.finish(session, SessionStatus.FAILED, error=f"Given up: {MOST_ATTEMPTS} workers were lost while it ran.")
+        return
     try:
         outcome = _live(session)
     except Cancelled:
         finished = sessions.finish(session, SessionStatus.CANCELLED, error="cancelled")
     except SessionStopped as stop:
         finished = sessions.finish(session, SessionStatus.FAILED, error=str(stop))
-    except (SessionLost, DatabaseError):
+    except (SessionLost, *UNREACHABLE):
         raise
     except Exception as problem:  # whatever it was, the session must not stay running for ever
         logger.exception("session %s failed", session.short_id)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from speculation.agent.storable import storable
 from speculation.agent.types import (
     Host,
     Message,
@@ -98,8 +99,9 @@ class AgentLoop:
         with closing(self.model.stream(turn, self.messages, self.tools)) as events:
             for event in events:
                 if isinstance(event, TurnEnded):
-                    self.host.turn_ended(turn, event)
-                    return event
+                    ended = storable(event)
+                    self.host.turn_ended(turn, ended)
+                    return ended
                 self.host.streamed(turn, event)
         raise ModelError(f"The model {self.model.name} stopped without ending its turn.", retry_after_seconds=1.0)
 

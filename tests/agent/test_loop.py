@@ -220,3 +220,15 @@ def test_an_unreadable_call_keeps_its_answer_when_a_session_is_rebuilt_from_its_
     prefix = [TASK, Message("assistant", "", calls=calls_of(1, "read", problem="No JSON."))]
     loop_of(model, TableHost())[0].run(prefix)
     assert model.asked[0][1][-1] == Message("tool", "No JSON.", call_id="1.0", tool="read", ok=False)
+
+
+def test_what_cannot_be_stored_is_cleaned_from_words_and_refused_in_calls() -> None:
+    call = RequestedCall("1.0", "search", {"query": "a\0b"})
+    model = ListedModel([TurnEnded("so\0on \ud800", [call]), TurnEnded("done")])
+    host = TableHost({"search": "never"})
+    outcome = AgentLoop(model, PatientUser([]), host, (), "", 5).run([TASK])
+    assert outcome.answer == "done"
+    (told,) = [message for message in model.asked[1][1] if message.role == "tool"]
+    assert not told.ok and "U+0000" in told.content
+    (said,) = [message for message in model.asked[1][1] if message.role == "assistant"]
+    assert said.content == "soon ?"
