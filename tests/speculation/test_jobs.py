@@ -124,6 +124,14 @@ def test_a_result_from_before_a_write_is_never_served(desk: Desk) -> None:
     assert not desk.promote(read, "1.1"), "after the write"
 
 
+def test_a_result_from_after_a_write_is_served(desk: Desk) -> None:
+    write = desk.request("1.0", "a", writes=True)
+    assert desk.start(write)
+    assert desk.move(jobs.commit, write, attempt=1, result=RESULT)
+    read = in_state(desk, "succeeded", "a")
+    assert desk.promote(read, "1.1")
+
+
 def test_nothing_is_speculated_while_a_write_runs_and_a_read_started_before_it_is_given_up(desk: Desk) -> None:
     running = in_state(desk, "running", "a")
     write = desk.request("1.0", "a", writes=True)

@@ -1,11 +1,14 @@
 """One session's runtime with a real endpoint, real tools workers and the loop in this process."""
 
+import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from speculation import tasks
+from speculation import recovery, tasks
 from speculation.models import AgentProfile, Session, ToolJob, WorkerPool
 from speculation.policy import register_tool
 from speculation.submission import submit_task
@@ -103,3 +106,49 @@ def test_an_endpoint_that_refuses_the_key_fails_the_session_with_what_to_do(
     assert session.status == "failed"
     assert session.error and "key" in session.error and "sk-123" not in session.error
     assert list(session.events.values_list("kind", flat=True))[-1] == "session_ended"
+
+
+def test_a_write_lost_with_its_worker_is_told_to_the_agent_as_unknown_and_the_session_goes_on(
+    agent: AgentProfile, endpoint: Endpoint, workers: Workers, tmp_path: Path
+) -> None:
+    agent.tools.add(register_tool("builtin", catalog.BUILTIN["run_command"]))
+    slow_write = [
+        call(
+            0,
+            name="run_command",
+            arguments=json.dumps({"command": "python3 -c 'import time; time.sleep(60)'"}),
+            identity="x",
+        ),
+        call(1, name="list_files", arguments="{}", identity="y"),
+        end("tool_calls"),
+    ]
+    endpoint.turns = [slow_write, [text("I looked."), end()]]
+    first = workers.tools()
+    first.wait_until_ready()
+
+    session = submit_task(agent, "Change something.", world={"root": str(tmp_path)})
+    with ThreadPoolExecutor(1) as beside:
+        ended = beside.submit(tasks.run_session, str(session.pk))
+        job = wait_for_running_job(session)
+        first.kill()
+        ToolJob.objects.filter(pk=job.pk).update(lease_until=job.started_at)
+        recovery.sweep()
+        workers.tools().wait_until_ready()
+        ended.result(60)
+
+    session.refresh_from_db()
+    assert (session.status, session.answer) == ("succeeded", "I looked."), session.error
+    returned = {event.payload["call_id"]: event.payload for event in session.events.filter(kind="call_returned")}
+    assert returned["1.0"]["unknown_outcome"] and not returned["1.0"]["ok"]
+    assert returned["1.1"]["ok"], "the read after it ran on the next worker"
+    told = [message["content"] for message in endpoint.requests[1]["messages"] if message["role"] == "tool"]
+    assert "outcome of this call is unknown" in told[0]
+    assert ToolJob.objects.get(pk=job.pk).attempt == 1, "it did not run again"
+
+
+def wait_for_running_job(session: Session, seconds: float = 30.0) -> ToolJob:
+    deadline = time.monotonic() + seconds
+    while (job := ToolJob.objects.filter(session=session, status="running").first()) is None:
+        assert time.monotonic() < deadline, "no job started"
+        time.sleep(0.02)
+    return job
