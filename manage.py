@@ -21,6 +21,7 @@ def _interrupt(*_: Any) -> NoReturn:
 
 def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background commands with it ignored
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "paste_web.settings")
     if len(sys.argv) < 2 or sys.argv[1] in WITHOUT_SERVERS or "--help" in sys.argv:
         execute_from_command_line(sys.argv)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,10 @@ os.environ["PASTE_HOME"] = str(HOME)
 os.environ["DJANGO_SETTINGS_MODULE"] = "paste_web.settings"
 # Playwright's synchronous interface runs an event loop in the thread of the test, which also asks the database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+
+# A shell starts background commands with Ctrl-C ignored; tests of Ctrl-C must not depend on who started them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure() -> None:
