@@ -1,7 +1,8 @@
 """The model and the user that a session's loop talks to, made from what its agent's profile says."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,24 @@ class Nobody:
         return None
 
 
-def model_for(session: Session) -> Model:
-    """The model of the session's agent."""
+@contextmanager
+def model_for(session: Session) -> Iterator[Model]:
+    """The model of the session's agent, for as long as the session runs here."""
     agent = session.agent
     if agent.model_kind == ModelKind.SCRIPTED:
-        return ScriptedModel(
-            demo.AGENTS[agent.script].script, tokens_per_second=settings.PASTE_SCRIPTED_TOKENS_PER_SECOND
+        script = demo.AGENTS[agent.script].script
+        yield ScriptedModel(script, tokens_per_second=settings.PASTE_SCRIPTED_TOKENS_PER_SECOND)
+    elif agent.model_kind == ModelKind.RECORDED:
+        yield RecordedModel(recording_of(session), float(session.world.get("time_scale", 1.0)))
+    else:
+        endpoint = OpenAIModel(
+            base_url=agent.endpoint or settings.PASTE_LLM_BASE_URL,
+            api_key=settings.PASTE_LLM_KEY,
+            model=agent.model or settings.PASTE_LLM_MODEL,
+            style=agent.tool_call_style,
         )
-    if agent.model_kind == ModelKind.RECORDED:
-        return RecordedModel(recording_of(session), float(session.world.get("time_scale", 1.0)))
-    return OpenAIModel(
-        base_url=agent.endpoint or settings.PASTE_LLM_BASE_URL,
-        api_key=settings.PASTE_LLM_KEY,
-        model=agent.model or settings.PASTE_LLM_MODEL,
-        style=agent.tool_call_style,
-    )
+        with closing(endpoint) as model:
+            yield model
 
 
 def user_for(session: Session) -> User:

@@ -49,7 +49,9 @@ def run_session(session_id: str) -> None:
 
 def _run(session: Session) -> None:
     if session.attempt > MOST_ATTEMPTS:
-        sessions.finish(session, SessionStatus.FAILED, error=f"Given up: {MOST_ATTEMPTS} workers were lost while it ran.")
+        sessions.finish(
+            session, SessionStatus.FAILED, error=f"Given up: {MOST_ATTEMPTS} workers were lost while it ran."
+        )
         return
     try:
         outcome = _live(session)
@@ -72,17 +74,17 @@ def _live(session: Session) -> Outcome:
     worlds.prepare(session)
     toolbox = Toolbox.of(session.agent)
     runtime = SessionRuntime(session, toolbox, _forecast(session, toolbox))
-    loop = AgentLoop(
-        model=model_for(session),
-        user=user_for(session),
-        host=runtime,
-        tools=toolbox.specs(),
-        system_prompt=session.agent.system_prompt,
-        max_turns=session.max_turns,
-    )
     said = conversation(session)
-    with runtime.listening():
+    with runtime.listening(), model_for(session) as model:
         sessions.begin(session)
+        loop = AgentLoop(
+            model=model,
+            user=user_for(session),
+            host=runtime,
+            tools=toolbox.specs(),
+            system_prompt=session.agent.system_prompt,
+            max_turns=session.max_turns,
+        )
         try:
             return loop.run(said)
         finally:

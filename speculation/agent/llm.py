@@ -53,6 +53,10 @@ class OpenAIModel:
             max_retries=0,
         )
 
+    def close(self) -> None:
+        """Let go of the connections. The model answers nothing after that."""
+        self._client.close()
+
     def stream(self, turn: int, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> ModelStream:
         """Raises ModelError, whose text never holds the key. Closing the stream closes the response."""
         try:

@@ -1,5 +1,7 @@
 """JSON mode, for models without tool calls: the schema, the conversation, and reading an object while it grows."""
 
+from contextlib import closing
+
 import jsonschema
 import pytest
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
@@ -104,7 +106,8 @@ def test_the_client_speaks_json_mode_over_http(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with running_endpoint() as endpoint:
         endpoint.pieces = [*(text(CALL[start : start + 9]) for start in range(0, len(CALL), 9)), end()]
-        events = list(OpenAIModel(endpoint.url, "", "tiny", "json").stream(1, [Message("user", "Look.")], [READ]))
+        with closing(OpenAIModel(endpoint.url, "", "tiny", "json")) as model:
+            events = list(model.stream(1, [Message("user", "Look.")], [READ]))
     assert events[0] == FirstToken()
     last = events[-1]
     assert isinstance(last, TurnEnded)

@@ -31,10 +31,17 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with running_endpoint() as server:
         yield server
+    while made:
+        made.pop().close()
 
 
-def model_of(endpoint: Endpoint, style: Any = "native", **options: float) -> OpenAIModel:
-    return OpenAIModel(endpoint.url, KEY, "small-1", style, **options)
+made: list[OpenAIModel] = []
+"""Models of the present test, whose connections end with it."""
+
+
+def model_of(endpoint: Endpoint, style: Any = "native", *, url: str = "", **options: float) -> OpenAIModel:
+    made.append(OpenAIModel(url or endpoint.url, KEY, "small-1", style, **options))
+    return made[-1]
 
 
 def stream(endpoint: Endpoint, *pieces: Any, style: Any = "native", turn: int = 1) -> list[ModelEvent]:
@@ -205,7 +212,7 @@ def test_an_endpoint_that_is_not_there_is_named_without_its_password(endpoint: E
     endpoint.server_close()
     address = endpoint.url.replace("http://", "http://me:hush@")
     with pytest.raises(ModelError) as caught:
-        list(OpenAIModel(address, KEY, "small-1").stream(1, TASK, []))
+        list(model_of(endpoint, url=address).stream(1, TASK, []))
     assert endpoint.url in str(caught.value)
     assert "hush" not in str(caught.value)
     assert caught.value.retry_after_seconds == 2
