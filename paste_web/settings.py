@@ -38,7 +38,7 @@ PASTE_LLM_KEY = environment.text("PASTE_LLM_KEY")
 PASTE_LLM_MODEL = environment.text("PASTE_LLM_MODEL")
 
 # Tool slots, and how many of them speculation may never take.
-PASTE_TOOL_SLOTS = environment.whole_number("PASTE_TOOL_SLOTS", 4, least=1, most=1000)
+PASTE_TOOL_SLOTS = environment.whole_number("PASTE_TOOL_SLOTS", 6, least=1, most=1000)
 PASTE_TOOL_RESERVED = environment.whole_number("PASTE_TOOL_RESERVED", 1, most=1000)
 if PASTE_TOOL_RESERVED > PASTE_TOOL_SLOTS:
     environment.refuse("PASTE_TOOL_RESERVED", "at most PASTE_TOOL_SLOTS")

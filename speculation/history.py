@@ -72,9 +72,21 @@ class History:
 
 
 def events_in(entries: Iterable[LogEntry]) -> list[Event]:
-    """The engine's events of a log, in its order."""
+    """The engine's events of a log. Calls of one turn stand in the order the model listed them, not in that of their ends:
+    the order is the model's decision, and a quick read must not hide that a slow one was asked for first.
+    """
     history = History()
-    return [event for entry in entries if (event := history.read(entry)) is not None]
+    block = 0  # events between two words of model or user
+    placed: list[tuple[int, int, Event]] = []
+    for entry in entries:
+        if (event := history.read(entry)) is None:
+            continue
+        if event.kind == EventKind.TOOL:
+            placed.append((block, int(entry.payload["call_id"].partition(".")[2]), event))
+        else:
+            block += 1
+            placed.append((block, -1, event))
+    return [event for _, _, event in sorted(placed, key=lambda place: place[:2])]
 
 
 def events_of(session: Session) -> list[Event]:

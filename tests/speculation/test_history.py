@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from speculation import events
 from speculation.engine.types import Event
 from speculation.history import events_of, store
 from speculation.models import AgentProfile, EventRecord, Session
@@ -64,3 +65,14 @@ def test_a_run_of_another_source_with_the_same_id_is_another_run(agent: AgentPro
     other = parse({**vars(RUN), "source": "elsewhere"})
     assert store(agent, RUN, now=NOW) is not None
     assert store(agent, other, now=NOW) is not None
+
+
+def test_calls_of_a_turn_stand_in_the_order_they_were_listed_whichever_came_back_first(agent: AgentProfile) -> None:
+    session = Session.objects.create(agent=agent, task="look", status="running")
+    calls = [{"call_id": f"1.{n}", "tool": tool, "arguments": {}} for n, tool in enumerate(["slow", "quick"])]
+    with events.writing(session.pk) as log:
+        log.append("turn_ended", turn=1, text="", calls=calls, finish_reason="tool_calls", usage={})
+        for call in reversed(calls):
+            log.append("call_returned", **{**call, "turn": 1, "ok": True, "content": "", "structured": None})
+        log.append("turn_ended", turn=2, text="done", calls=[], finish_reason="stop", usage={})
+    assert [event.tool or event.text for event in events_of(session)] == ["", "slow", "quick", "done"]
