@@ -27,7 +27,9 @@ READY_WITHIN_SECONDS = 60
 @contextmanager
 def only_one_here() -> Iterator[None]:
     """Two sets of workers under one home would share queues and confuse everybody. Raises CommandError."""
-    lock = os.open(Path(settings.PASTE_HOME) / "run" / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    folder = Path(settings.PASTE_HOME) / "run"
+    folder.mkdir(exist_ok=True, mode=0o700)  # with servers of one's own, nobody has made it yet
+    lock = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
