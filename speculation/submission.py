@@ -91,22 +91,26 @@ def submit_task(
             world=dict(world or {}),
             pair=pair,
         )
-        with events.writing(session.pk) as log:
-            log.append(
-                "session_queued",
-                agent=agent.name,
-                task=task,
-                arm=str(session.arm),
-                model=session.model_name,
-                scripted=agent.is_scripted,
-            )
-            log.append("user_said", text=task)
+        _tell_queued(session)
         if pair is not None:
             Session.objects.filter(pk=pair.pk).update(pair=session)
         session_id = session.pk
         transaction.on_commit(lambda: hand_over(session_id))
     session.refresh_from_db()
     return session
+
+
+def _tell_queued(session: Session) -> None:
+    with events.writing(session.pk) as log:
+        log.append(
+            "session_queued",
+            agent=session.agent.name,
+            task=session.task,
+            arm=str(session.arm),
+            model=session.model_name,
+            scripted=session.agent.is_scripted,
+        )
+        log.append("user_said", text=session.task)
 
 
 def check_task(agent: AgentProfile, task: str) -> None:
