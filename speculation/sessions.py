@@ -7,10 +7,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import F, Q, Value
 from django.db.models.fields import DateTimeField
-from django.db.models.functions import Cast, Now
+from django.db.models.functions import Cast, Coalesce, Now
 
 from speculation import events, jobs
 from speculation.models import JobStatus, Session, SessionStatus, ToolJob
@@ -25,16 +24,14 @@ def _lease() -> Any:
 def claim(session_id: UUID, owner: str) -> Session | None:
     """Take a queued session, or one whose owner's lease ran out. None: somebody else has it, or it has ended."""
     free = Q(status=SessionStatus.QUEUED) | Q(status=SessionStatus.RUNNING, lease_until__lte=Now())
-    with transaction.atomic():
-        claimed = Session.objects.filter(free, pk=session_id).update(
-            status=SessionStatus.RUNNING, owner=owner, lease_until=_lease(), attempt=F("attempt") + 1
-        )
-        if not claimed:
-            return None
-        session = Session.objects.select_related("agent").get(pk=session_id)
-        if session.started_at is None:
-            Session.objects.filter(pk=session_id).update(started_at=Now())
-        return session
+    claimed = Session.objects.filter(free, pk=session_id).update(
+        status=SessionStatus.RUNNING,
+        owner=owner,
+        lease_until=_lease(),
+        attempt=F("attempt") + 1,
+        started_at=Coalesce("started_at", Now()),
+    )
+    return Session.objects.select_related("agent").get(pk=session_id) if claimed else None
 
 
 def begin(session: Session) -> None:

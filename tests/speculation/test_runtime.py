@@ -1,6 +1,7 @@
 """One session's runtime with a real endpoint, real tools workers and the loop in this process."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -106,6 +107,23 @@ def test_an_endpoint_that_refuses_the_key_fails_the_session_with_what_to_do(
     assert session.status == "failed"
     assert session.error and "key" in session.error and "sk-123" not in session.error
     assert list(session.events.values_list("kind", flat=True))[-1] == "session_ended"
+
+
+def test_a_session_that_uses_up_its_time_fails_and_says_so(
+    agent: AgentProfile, endpoint: Endpoint, workers: Workers, tmp_path: Path
+) -> None:
+    agent.tools.add(register_tool("builtin", catalog.BUILTIN["run_command"]))
+    os.mkfifo(tmp_path / "gate")
+    endpoint.pieces = [call(0, name="run_command", arguments='{"command": "cat gate"}', identity="x"), end("tool_calls")]
+    workers.tools().wait_until_ready()
+
+    session = submit_task(agent, "Wait for ever.", world={"root": str(tmp_path)}, timeout_seconds=1.5)
+    tasks.run_session(str(session.pk))
+
+    session.refresh_from_db()
+    assert (session.status, session.error) == ("failed", "The session did not end within 1.5 s.")
+    assert session.ended_at and session.started_at
+    assert 1.5 <= (session.ended_at - session.started_at).total_seconds() < 5
 
 
 def test_a_write_lost_with_its_worker_is_told_to_the_agent_as_unknown_and_the_session_goes_on(
