@@ -41,6 +41,12 @@ def only_one_here() -> Iterator[None]:
         os.close(lock)
 
 
+def check_port(port: int | None) -> None:
+    """Raises CommandError for what is no port; None and 0 mean any free one."""
+    if port is not None and not 0 <= port <= 65_535:
+        raise CommandError(f"--port takes 0 to 65535, not {port}.", returncode=2)
+
+
 def is_free(host: str, port: int) -> bool:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

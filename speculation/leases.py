@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def owner() -> str:
-    """This process, as sessions name their owner."""
+    """This process, as sessions name their owner and jobs their worker. Asked anew each time: workers fork."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 

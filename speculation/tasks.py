@@ -1,4 +1,4 @@
-"""What Celery is asked to do: run a session, mine, sweep. A task loads by id and makes one call."""
+"""What Celery is asked to do: run a session, learn from it, sweep. A task loads by id and makes one call."""
 
 import logging
 import threading
@@ -98,12 +98,6 @@ def _forecast(session: Session, toolbox: Toolbox) -> Forecast:
         for event in events_of(session):
             predictor.observe(event)
     return Forecast(session, toolbox, predictor)
-
-
-@shared_task(name="speculation.mine", ignore_result=True)
-def mine(session_id: str) -> None:
-    """Learn from an ended session."""
-    learning.session_ended(UUID(session_id))
 
 
 @worker_ready.connect

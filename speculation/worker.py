@@ -5,8 +5,6 @@ acknowledged early; what a killed worker held is recovered by the sweep, from th
 """
 
 import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +20,7 @@ from django.db import DatabaseError, connection, transaction
 from kombu.exceptions import OperationalError as BrokerError
 
 from speculation import events, jobs, locks
+from speculation.leases import owner
 from speculation.models import ToolJob, ToolRecord
 from speculation.notices import listener
 from tools import catalog
@@ -30,7 +29,6 @@ from tools.running import execute
 
 logger = logging.getLogger(__name__)
 
-WORKER = f"{socket.gethostname()}:{os.getpid()}"
 KILL_AFTER_SECONDS = 15.0
 """Grace past a tool's own timeout before the worker's process is replaced: the last resort."""
 AUTHORITATIVE_PRIORITY, SPECULATIVE_PRIORITY = 0, 6  # on Redis 0 is the most urgent
@@ -74,7 +72,7 @@ def start(job_id: UUID, attempt: int) -> ToolJob | None:
             job.session = log.session
             if log.session.has_ended:
                 return None
-            started = jobs.start(log, job, attempt=attempt, worker=WORKER, policy_version=tool.policy_version)
+            started = jobs.start(log, job, attempt=attempt, worker=owner(), policy_version=tool.policy_version)
     return job if started else None
 
 

@@ -22,11 +22,11 @@ class Command(BaseCommand):
 
     def handle(self, *, name: str, scopes: list[str] | None, days: int | None, **options: Any) -> None:
         if days is not None and not 1 <= days <= 36_500:
-            raise CommandError("--days takes 1 to 36500.")
+            raise CommandError("--days takes 1 to 36500.", returncode=2)
         expires_at = timezone.now() + timedelta(days=days) if days is not None else None
         try:
             key, text = create_key(name, scopes or [WRITE, READ], who="command line", expires_at=expires_at)
         except KeyRefused as refused:
-            raise CommandError(str(refused)) from refused
+            raise CommandError(str(refused), returncode=2) from refused
         self.stderr.write(f'Key "{key.name}" with {", ".join(key.scopes)}. This is shown once:')
         self.stdout.write(text)

@@ -31,7 +31,8 @@ class Command(BaseCommand):
 
     def handle(self, *, once: bool, port: int | None, pairs: int | None, **options: Any) -> None:
         if pairs is not None and pairs < 1:
-            raise CommandError("--pairs takes a whole number from 1.")
+            raise CommandError("--pairs takes a whole number from 1.", returncode=2)
+        starting.check_port(port)
         with starting.only_one_here(), Processes(settings.BASE_DIR, settings.PASTE_HOME / "log") as processes:
             try:
                 if once:

@@ -20,6 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="default 127.0.0.1: this machine only")
 
     def handle(self, *, host: str, port: int, **options: Any) -> None:
+        starting.check_port(port)
         port = port or starting.free_port(host)
         if not starting.is_free(host, port):
             raise CommandError(f"Port {port} on {host} is taken. Try --port {port + 1}, or --port 0 for a free one.")

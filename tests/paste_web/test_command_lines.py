@@ -1,0 +1,34 @@
+"""Wrong command lines of the commands that start or hand out something: one line, exit code 2, nothing begun."""
+
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from speculation.models import ApiKey
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "says"),
+    [
+        ("up", {"port": 99_999}, "0 to 65535"),
+        ("demo", {"port": -1}, "0 to 65535"),
+        ("demo", {"pairs": 0}, "a whole number from 1"),
+    ],
+)
+def test_a_server_that_cannot_be_is_refused_before_anything_starts(
+    command: str, options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(CommandError, match=says) as refused:
+        call_command(command, **options)
+    assert refused.value.returncode == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("options", [{"scopes": ["everything"]}, {"days": 0}])
+def test_a_key_that_cannot_be_is_refused_and_none_is_made(options: dict[str, Any]) -> None:
+    with pytest.raises(CommandError) as refused:
+        call_command("create_api_key", "mine", **options)
+    assert refused.value.returncode == 2
+    assert not ApiKey.objects.exists()
