@@ -1,5 +1,6 @@
 """Every task of every demo agent, end to end: the real loop, the real scripts, the real tools on a real world."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -274,3 +275,11 @@ def test_a_script_says_so_when_a_tool_refuses(agent: DemoAgent) -> None:
     turn = agent.script([Message("user", agent.tasks[0]), Message("assistant", said.text, calls=[call]), refused])
     assert turn.calls == ()
     assert "The records cannot be reached." in turn.text
+
+
+def test_the_readme_asks_for_a_task_that_the_agent_can_do() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    body = re.search(r"-d '(\{.*\})'", readme)
+    assert body
+    asked = json.loads(body[1])
+    assert AGENTS[asked["agent"]].knows(asked["task"])
