@@ -81,7 +81,8 @@ def _to_event(event: Mapping[str, Any], started_at: float, ended_at: float) -> E
     if event["type"] == "user":
         return Event(EventKind.USER, text=event["text"], started_at=started_at, ended_at=ended_at)
     if event["type"] == "llm":
-        return Event(EventKind.LLM, turn=event["turn"], text=event["text"], started_at=started_at, ended_at=ended_at)
+        thinking = event.get("thinking") or ""
+        return Event(EventKind.LLM, event["turn"], event["text"], thinking, started_at=started_at, ended_at=ended_at)
     return Event(
         EventKind.TOOL,
         turn=event["turn"],
@@ -253,4 +254,7 @@ class Effects:
             changes_world=effects.kind not in ("read", "local"),
             expected_seconds=usual_seconds(tool),
             cosmetic_arguments=effects.cosmetic,
+            covers=self.covers(source, tool),
+            shell_argument=effects.argument,
+            reads_call=effects.reads if effects.kind in ("shell", "by_argument") else None,
         )

@@ -68,18 +68,20 @@ class RecordedEffects:
         return self.kind in ("read", "shell", "by_argument")
 
     def effect_of(self, arguments: Mapping[str, Any]) -> SideEffect:
+        return SideEffect.NONE if self.reads(arguments) else SideEffect.WRITE
+
+    def reads(self, arguments: Mapping[str, Any]) -> bool:
+        """True if this very call cannot change what another one sees."""
         match self.kind:
             case "read" | "local":
-                reads = True
+                return True
             case "shell":
-                reads = is_read_only(arguments.get(self.argument, ""))
+                return is_read_only(arguments.get(self.argument, ""))
             case "by_argument":
-                reads = bool(self.values) and all(
+                return bool(self.values) and all(
                     arguments.get(name) in allowed for name, allowed in (self.values or {}).items()
                 )
-            case _:
-                reads = False
-        return SideEffect.NONE if reads else SideEffect.WRITE
+        return False
 
 
 def drawn_seconds(tool: str, fingerprint: str, seed: int) -> float:

@@ -8,6 +8,7 @@ fresh shell: a `cd` before a read-only command changes only that shell.
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 _OPERATORS = {"&&", "||", "|", "|&", ";", "\n"}
 _EXPANSION = re.compile(r"`|\$\(|\$\{|[<>]\(")
@@ -36,9 +37,51 @@ _SED_SCRIPT = re.compile(r"(?:[\d$]+(?:,\+?[\d$]+)?p;?\s*)+|/[^/]*/(?:,/[^/]*/)?
 _AWK_DANGER = re.compile(r"system|getline|[>|@]")
 
 
+_PIECE = re.compile(
+    r"(?P<quoted>'[^']*'|\"(?:\\.|[^\"\\])*\")|(?P<joined>\\\n)|(?P<escaped>\\.)|(?P<blank>[ \t\r]+)"
+    r"|(?P<line>\s*\n\s*)|(?P<operator>&&|\|\|?|;+)|(?P<word>[^\s'\"\\&|;]+|.)",
+    re.DOTALL,
+)
+_NEEDS_NO_QUOTES = re.compile(r"['\"]([\w./:=@%+,-]+)['\"]")
+
+
+@lru_cache(maxsize=20000)
+def normal_form(command: str) -> str:
+    """The command line as a shell reads it: lines that differ only in blanks or needless quotes have the same form.
+
+    Quotes that keep something from the shell stay, and a here-document is left as it is.
+    """
+    if "<<" in command:
+        return command.strip()
+    pieces: list[str] = []
+    for piece in map(_normal_piece, _PIECE.finditer(command)):
+        if piece := piece.lstrip(" ") if pieces and pieces[-1].endswith(" ") else piece:
+            pieces.append(piece)
+    return "".join(pieces).strip()
+
+
+def _normal_piece(match: re.Match[str]) -> str:
+    match match.lastgroup:
+        case "quoted":
+            plain = _NEEDS_NO_QUOTES.fullmatch(match[0])
+            return plain[1] if plain else match[0]
+        case "blank" | "joined":
+            return " "
+        case "line":
+            return "\n"
+        case "operator":
+            return f" {match[0]} "
+    return match[0]
+
+
 def is_read_only(command: str) -> bool:
     """True only if running `command` in a fresh POSIX shell cannot change anything outside that shell."""
-    if not isinstance(command, str) or _hides_a_command(command):
+    return isinstance(command, str) and _is_read_only(command)
+
+
+@lru_cache(maxsize=20000)
+def _is_read_only(command: str) -> bool:
+    if _hides_a_command(command):
         return False
     words = _split(_QUIET_REDIRECTION.sub(" ", command))
     if words is None:

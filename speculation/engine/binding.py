@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from speculation.engine.memory import Identity, Memory, identity
+from speculation.engine.memory import Memory
 from speculation.engine.priors import Chance, Priors
 from speculation.engine.roster import AGAIN_RANKS, WHOLE, again_text, template_parts
+from speculation.engine.values import Identity, identity
 
 MAX_VALUES = 6
 """Values of one argument that are combined with those of others."""

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 from speculation.engine.types import Event, EventKind
-from speculation.engine.values import Parsed, Tokens, key_of, stems
+from speculation.engine.values import Identity, Parsed, Tokens, identity, key_of, stems
 
 MAX_LIST = 64
 """Values kept of one family: what lies further down a list is not predicted."""
@@ -29,17 +29,6 @@ class Family(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind}({self.tool}){self.path}"
-
-
-Identity = tuple[str, tuple[tuple[str, Hashable], ...]]
-
-
-def identity(tool: str, arguments: Mapping[str, Any], cosmetic: frozenset[str] = frozenset()) -> Identity:
-    """What makes two calls the same work."""
-    if len(arguments) == 1 and not cosmetic:
-        ((name, value),) = arguments.items()
-        return tool, ((name, key_of(value)),)
-    return tool, tuple(sorted([(name, key_of(value)) for name, value in arguments.items() if name not in cosmetic]))
 
 
 class Memory:

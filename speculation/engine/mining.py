@@ -19,11 +19,11 @@ from typing import Any
 from speculation.engine.counts import HALF_LIFE_SESSIONS, MAX_MAPPING_CONTEXT, Context, Row, Table, suffixes
 from speculation.engine.discovery import discover
 from speculation.engine.mapping import Source, parse_source
-from speculation.engine.memory import Identity, Memory, identity
+from speculation.engine.memory import Memory
 from speculation.engine.roster import AGAIN_RANKS, WHOLE, Roster, again_text, template_parts, template_text
 from speculation.engine.steps import Step, cut_into_steps
 from speculation.engine.types import Event, Pattern, ToolTraits
-from speculation.engine.values import key_of
+from speculation.engine.values import Identity, identity, key_of
 
 MAX_ROWS = 50_000
 MAX_SOURCES = 40

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from speculation.engine.memory import identity
 from speculation.engine.prediction import Predictor, SessionPredictor
 from speculation.engine.scheduling import Slack, admit
 from speculation.engine.steps import Step, cut_into_steps
 from speculation.engine.types import Event, Prediction, ToolTraits
 from speculation.engine.utility import bid_for
+from speculation.engine.values import identity
 from tools.base import ToolCall, canonical_json
 
 DEFAULT_TURN_SECONDS = 3.0

@@ -1,10 +1,11 @@
 """The engine's values. All frozen; times are seconds; nothing here knows a clock, a database or a thread."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from speculation.engine.values import Identity, identity
 from tools.base import ToolCall
 
 
@@ -36,6 +37,8 @@ class Event:
     kind: EventKind
     turn: int = 0
     text: str = ""
+    thinking: str = ""
+    """What the model thought before it spoke, where the recording or the model shows it."""
     tool: str = ""
     status: str = ""
     """"ok" or "error" for a tool event, empty otherwise."""
@@ -60,6 +63,35 @@ class ToolTraits:
     """True if a call of it ends the life of held results."""
     expected_seconds: float = 1.0
     cosmetic_arguments: frozenset[str] = frozenset()
+    covers: frozenset[str] = frozenset()
+    """A call without these arguments (the whole) covers one with them (a part)."""
+    shell_argument: str = ""
+    """The argument that holds a shell command line: such calls are compared after parsing."""
+    reads_call: Callable[[Mapping[str, Any]], bool] | None = field(default=None, compare=False)
+    """Judges single calls, where some of the tool's only read and some do not, as those of a shell."""
+
+    def may_run_early(self, arguments: Mapping[str, Any]) -> bool:
+        """True if this very call only reads."""
+        return self.reads_only and (self.reads_call is None or self.reads_call(arguments))
+
+    def may_change_world(self, arguments: Mapping[str, Any]) -> bool:
+        """True unless this very call only reads, or the tool touches nothing that a read sees."""
+        return self.changes_world and (self.reads_call is None or not self.reads_call(arguments))
+
+    def identity(self, arguments: Mapping[str, Any]) -> Identity:
+        """What makes two calls of the tool the same work."""
+        return identity(self.name, arguments, self.cosmetic_arguments, self.shell_argument)
+
+    def whole_of(self, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The arguments of the call that covers this one, or None: it is a whole itself."""
+        if self.covers.isdisjoint(arguments):
+            return None
+        return {name: value for name, value in arguments.items() if name not in self.covers}
+
+    def is_answered_by(self, asked: Mapping[str, Any], guess: Mapping[str, Any]) -> bool:
+        """True if a result of `guess` serves the call `asked`: the same work, or the whole that it is a part of."""
+        wanted, whole = self.identity(guess), self.whole_of(asked)
+        return self.identity(asked) == wanted or (whole is not None and self.identity(whole) == wanted)
 
 
 @dataclass(frozen=True)

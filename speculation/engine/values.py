@@ -12,6 +12,8 @@ from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from typing import Any
 
+from tools.shell import normal_form
+
 MAX_LEAVES = 2000
 """Leaves kept of one result; what comes after is not a source of arguments."""
 MAX_TOKENS = 400
@@ -47,6 +49,27 @@ def key_of(value: Any) -> Hashable:
     if isinstance(value, Mapping):
         return ("{", *sorted((str(name), repr(key_of(item))) for name, item in value.items()))
     return (kind.__name__, str(value))
+
+
+Identity = tuple[str, tuple[tuple[str, Hashable], ...]]
+
+
+def identity(
+    tool: str, arguments: Mapping[str, Any], cosmetic: frozenset[str] = frozenset(), shell_argument: str = ""
+) -> Identity:
+    """What makes two calls the same work. A command line in `shell_argument` is compared after parsing."""
+    if len(arguments) == 1 and not cosmetic and not shell_argument:
+        ((name, value),) = arguments.items()
+        return tool, ((name, key_of(value)),)
+    return tool, tuple(
+        sorted(
+            [
+                (name, normal_form(value) if name == shell_argument and type(value) is str else key_of(value))
+                for name, value in arguments.items()
+                if name not in cosmetic
+            ]
+        )
+    )
 
 
 def parse(result: Any) -> tuple[Any, str]:

@@ -1,6 +1,6 @@
 import pytest
 
-from tools.shell import is_read_only
+from tools.shell import is_read_only, normal_form
 
 READS = [
     "ls -la src",
@@ -81,3 +81,32 @@ def test_everything_else_counts_as_changing(command: str) -> None:
 
 def test_a_value_that_is_no_text_counts_as_changing() -> None:
     assert not is_read_only(["ls"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("git  status ", "git status"),
+        ("cd 'x'&&ls   -la", "cd x && ls -la"),
+        ("echo a \\\n b", "echo a b"),
+        ("a\n\n  b;c", "a\nb ; c"),
+        ('cat "a.txt"', "cat a.txt"),
+    ],
+)
+def test_lines_that_a_shell_reads_alike_have_the_same_form(one: str, other: str) -> None:
+    assert normal_form(one) == normal_form(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("grep '|' f", "grep | f"),
+        ('echo "a  b"', "echo 'a b'"),
+        ("echo '$HOME'", "echo $HOME"),
+        ("find . -name '*.py'", "find . -name *.py"),
+        ("cat <<X\na  b\nX", "cat <<X\na b\nX"),
+        ("echo a\\ b", "echo a b"),
+    ],
+)
+def test_lines_that_a_shell_reads_differently_differ_in_form(one: str, other: str) -> None:
+    assert normal_form(one) != normal_form(other)
