@@ -18,7 +18,6 @@ from speculation.engine.values import Identity, identity
 MAX_VALUES = 6
 """Values of one argument that are combined with those of others."""
 MAX_CALLS = 12
-NO_CHANCE = Chance(0.0, 0.0)
 
 
 @dataclass(slots=True)
@@ -36,8 +35,11 @@ class _Value:
     value: Any
     next: float
     soon: float
-    source: str
-    all_sources: list[str] = field(default_factory=list)
+    all_sources: list[str]
+
+    @property
+    def source(self) -> str:
+        return self.all_sources[0]
 
 
 def bind(priors: Priors, memory: Memory, tool: str) -> tuple[list[Candidate], str]:
@@ -48,7 +50,7 @@ def bind(priors: Priors, memory: Memory, tool: str) -> tuple[list[Candidate], st
     _again(found, asked, chances.get(WHOLE, {}))
     reason = "never seen with arguments"
     for share, names in priors.shapes(tool):
-        values, missing = _values(priors, memory, tool, names, chances)
+        values, missing = _values(priors, memory, tool, names)
         if missing:
             reason = reason if found else missing
             continue
@@ -74,27 +76,22 @@ def _again(
 
 
 def _values(
-    priors: Priors, memory: Memory, tool: str, names: Sequence[str], chances: Mapping[str, Mapping[str, Chance]]
+    priors: Priors, memory: Memory, tool: str, names: Sequence[str]
 ) -> tuple[dict[str, dict[Any, _Value]], str]:
     """Per argument its distinct values with their chances; and, where an argument has none, why."""
     rosters = priors.rosters(tool)
+    situation = memory.signatures[-1] if memory.signatures else ""
     values: dict[str, dict[Any, _Value]] = {}
     for name in names:
-        roster, reliabilities = rosters.get(name), chances.get(name, {})
-        found: dict[Any, _Value] = {}
-        for index, value, key in roster.evaluate(memory, len(names) == 1) if roster else ():
-            source = roster.texts[index]  # type: ignore[union-attr]
-            chance = reliabilities.get(source, NO_CHANCE)
-            known = found.get(key)
-            if known is None:
-                known = found[key] = _Value(value, chance.next, chance.soon, source)
-            elif chance.next > known.next:
-                known.next, known.source = chance.next, source
-            known.soon = max(known.soon, chance.soon)
-            known.all_sources.append(source)
-        if not found:
+        roster = rosters.get(name)
+        options = list(roster.options(memory, len(names) == 1).values()) if roster else []
+        if not options or roster is None:
             return {}, f"no source of {name} has a value"
-        values[name] = found
+        chances = priors.choice(tool, name).chances(options, situation)
+        values[name] = {
+            option.key: _Value(option.value, after, soon, [roster.texts[i] for i in option.sources])
+            for option, (after, soon) in zip(options, chances, strict=True)
+        }
     return values, ""
 
 

@@ -3,17 +3,20 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from speculation.engine.roster import Tally
+from speculation.engine.tool_choice import ToolChoice
 from speculation.engine.types import Pattern, SourceCount
+from speculation.engine.value_choice import ValueChoice
 
 MAX_CONTEXT = 4
 """Longest context, in signatures."""
 MAX_MAPPING_CONTEXT = 2
 """Longest context that keeps its own counts of sources and of use before the next write."""
 HALF_LIFE_SESSIONS = 400.0
+AGE_EVERY = 50
+"""Sessions after which what weights were learned from is aged."""
 
 Context = tuple[str, ...]
-Tally = list[float]
-"""[right, available] when the tool came next, [right, available] when it came before the next change of the world."""
 
 
 def suffixes(signatures: Sequence[str]) -> list[Context]:
@@ -33,10 +36,10 @@ class Row:
     """How often the tool was called with exactly these arguments: their names as the text of a JSON list."""
     seen: dict[str, list[float]] = field(default_factory=dict)
     """[next, soon]: how often each other tool had a result when this one was called; "" counts all calls."""
-    words: dict[str, float] = field(default_factory=dict)
-    """How often each word stood in what was last said or returned when the tool came next; without context only."""
     lead: list[float] = field(default_factory=lambda: [0.0, 0.0])
     """Sum of the seconds until it was asked for, and how often that was known."""
+    choices: dict[str, ValueChoice] = field(default_factory=dict)
+    """Per argument the weights by which one of its values is chosen (value_choice.py); without context only."""
     enabled: bool = True
     probability_override: float | None = None
 
@@ -69,10 +72,12 @@ class Table:
         self.agent, self.half_life_sessions = agent, half_life_sessions
         self.weight = 1.0
         self.places: dict[Context, Place] = {}
+        self.tools = ToolChoice()
         known = list(patterns)
         self.sessions = max((int(p.statistics.get("as_of", 0)) for p in known), default=0)
         for pattern in known:
             self._load(pattern)
+        self.tools.steps = self.places[()].occurrences if () in self.places else 0.0
 
     def _load(self, pattern: Pattern) -> None:
         statistics = pattern.statistics
@@ -94,15 +99,27 @@ class Table:
             }
         row.shapes = {shape: count * scale for shape, count in statistics.get("shapes", {}).items()}
         row.seen = {tool: _scaled(pair, scale) for tool, pair in statistics.get("seen", {}).items()}
-        row.words = {word: count * scale for word, count in statistics.get("words", {}).items()}
         row.lead = _scaled(statistics.get("lead", (0.0, 0.0)), scale)
+        row.choices = {argument: ValueChoice(weights) for argument, weights in statistics.get("choices", {}).items()}
+        for choice in row.choices.values():
+            choice.age(scale)
+        if not pattern.context:
+            self.tools.put(pattern.tool, statistics.get("signs", {}))
 
     def begin_session(self) -> None:
         """Everything older counts a little less from now on."""
         self.sessions += 1
+        if self.sessions % AGE_EVERY == 0:
+            self._age(0.5 ** (AGE_EVERY / self.half_life_sessions))
         self.weight *= 2.0 ** (1.0 / self.half_life_sessions)
         if self.weight > 1e9:
             self._rescale()
+
+    def _age(self, scale: float) -> None:
+        self.tools.age(scale)
+        for row in self.places[()].rows.values() if () in self.places else ():
+            for choice in row.choices.values():
+                choice.age(scale)
 
     def _rescale(self) -> None:
         scale, self.weight = 1.0 / self.weight, 1.0
@@ -112,11 +129,10 @@ class Table:
                 row.support, row.soon = row.support * scale, row.soon * scale
                 row.shapes = {shape: count * scale for shape, count in row.shapes.items()}
                 row.seen = {tool: _scaled(pair, scale) for tool, pair in row.seen.items()}
-                row.words = {word: count * scale for word, count in row.words.items()}
                 row.lead = _scaled(row.lead, scale)
                 for tallies in row.sources.values():
-                    for source, tally in tallies.items():
-                        tallies[source] = _scaled(tally, scale)
+                    for tally in tallies.values():
+                        tally[:] = _scaled(tally, scale)
 
     def place(self, context: Context) -> Place:
         found = self.places.get(context)
@@ -163,10 +179,15 @@ class Table:
             occurrences=self._shown(place.occurrences),
             support=self._shown(row.support),
             mapping={a: self._mapping(tallies) for a, tallies in sources.items() if tallies},
-            statistics=self._statistics(row, sources),
+            statistics=self._statistics(row, sources) | self._signs(context, tool),
             enabled=row.enabled,
             probability_override=row.probability_override,
         )
+
+    def _signs(self, context: Context, tool: str) -> dict[str, object]:
+        """The weights of signs for the tool stand in its row without context."""
+        signs = {} if context else self.tools.of_tool(tool)
+        return {"signs": {sign: list(weight) for sign, weight in signs.items()}} if signs else {}
 
     def _mapping(self, tallies: Mapping[str, Tally]) -> tuple[SourceCount, ...]:
         counts = [SourceCount(s, self._shown(t[0]), self._shown(t[1])) for s, t in tallies.items()]
@@ -182,8 +203,8 @@ class Table:
             found["shapes"] = {shape: self._shown(count) for shape, count in sorted(row.shapes.items())}
         if row.seen:
             found["seen"] = {tool: [self._shown(n) for n in pair] for tool, pair in sorted(row.seen.items())}
-        if row.words:
-            found["words"] = {word: self._shown(count) for word, count in sorted(row.words.items())}
+        if row.choices:
+            found["choices"] = {argument: choice.shown() for argument, choice in sorted(row.choices.items())}
         if row.lead[1]:
             found["lead"] = [self._shown(n) for n in row.lead]
         return found

@@ -1,17 +1,21 @@
 """Finding every symbolic source that would have produced the value of an argument, as the session stood before the call."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Hashable, Iterable, Iterator
 from typing import Any
 
 from speculation.engine.mapping import Source
 from speculation.engine.memory import MAX_RESULTS, Family, Memory
-from speculation.engine.values import NAME_SHAPE, key_of, leaf_name, shapes_of
+from speculation.engine.values import NAME_SHAPE, View, key_of, leaf_name, shapes_of
 
 MAX_RANK = 9
 MAX_FAMILIES = 12
 """Places considered for one value; more would only be coincidences."""
 MAX_CONSTANT_CHARS = 80
+CHOSEN_FROM = ("result", "results", "any")
+"""Places whose elements are compared with what was asked: elsewhere their order says more."""
+_MANY = re.compile(r"[\[{~]")
 
 
 def discover(memory: Memory, tool: str, argument: str, value: Any) -> list[Source]:
@@ -44,13 +48,15 @@ def _families(memory: Memory, value: Any) -> list[Family]:
     key = key_of(value)
     found: dict[Family, None] = {}
     for name, parsed in memory.results.items():
-        for path in parsed[-1].index.get(key, ())[:4]:
-            found[Family("result", name, path)] = None
-        if key not in parsed[-1].index:
-            for older in reversed(parsed[-MAX_RESULTS:-1]):
-                if key in older.index:
-                    found.update(dict.fromkeys(Family("results", name, path) for path in older.index[key][:2]))
-                    break
+        paths = parsed[-1].index.get(key)
+        if paths is not None:
+            for path in paths[:4]:
+                found[Family("result", name, path)] = None
+            continue
+        for older in parsed[-2 : -MAX_RESULTS - 1 : -1]:
+            if key in older.index:
+                found.update(dict.fromkeys(Family("results", name, path) for path in older.index[key][:2]))
+                break
     names = dict.fromkeys(name for family in found if (name := leaf_name(family.path)))
     found.update(dict.fromkeys(Family("any", "", f".{name}") for name in list(names)[:3]))
     found.update(dict.fromkeys(_arguments(memory, value)))
@@ -61,64 +67,75 @@ def _families(memory: Memory, value: Any) -> list[Family]:
 
 def _arguments(memory: Memory, value: Any) -> Iterator[Family]:
     for name, calls in memory.calls.items():
-        for argument, last in calls[-1].items():
+        latest = calls[-1]
+        for argument, last in latest.items():
             if last == value and type(last) is type(value):
                 yield Family("argument", name, f".{argument}")
-        for argument in {a: None for call in calls[-MAX_RESULTS:-1] for a, v in call.items() if v == value}:
-            if calls[-1].get(argument) != value:
+        older = {
+            a: None for call in calls[-MAX_RESULTS:-1] for a, v in call.items() if v == value and type(v) is type(value)
+        }
+        for argument in older:
+            if latest.get(argument) != value:
                 yield Family("arguments", name, f".{argument}")
 
 
 def _words(memory: Memory, value: str) -> Iterator[Family]:
+    """Places among the tokens of texts. Most values stand in no text, which a look at the text itself tells."""
     shapes = (*shapes_of(value), "quoted") if " " not in value else ("quoted", NAME_SHAPE)
-    for shape in shapes:
-        for kind in ("user", "said"):
-            if value in memory.values(Family(kind, "", f"~{shape}")):
-                yield Family(kind, "", f"~{shape}")
-        for name in memory.results:
-            if value in memory.values(Family("text", name, f"~{shape}")):
-                yield Family("text", name, f"~{shape}")
+    for kind in ("user", "said"):
+        if any(value in text for text in memory.said_lately(kind)):
+            yield from (family for shape in shapes if _holds(memory, family := Family(kind, "", f"~{shape}"), value))
+    for name, parsed in memory.results.items():
+        if value in parsed[-1].text:
+            yield from (
+                family for shape in shapes if _holds(memory, family := Family("text", name, f"~{shape}"), value)
+            )
+
+
+def _holds(memory: Memory, family: Family, value: str) -> bool:
+    return value in memory.view(family).index
 
 
 def _selections(memory: Memory, family: Family, tool: str, argument: str, value: Any) -> Iterator[Source]:
-    """The ways in which a family's list leads to the value."""
-    values, keys, key = memory.values(family), memory.keys(family), key_of(value)
-    if key not in keys:
+    """The ways in which a place's values lead to this one."""
+    view, key = memory.view(family), key_of(value)
+    position = view.index.get(key)
+    if position is None:
         return
-    position = keys.index(key)
-    if (
-        family.kind in ("result", "argument")
-        and len(values) == 1
-        and "[" not in family.path
-        and "{" not in family.path
-        and "~" not in family.path
-    ):
+    if len(view.keys) == 1 and family.kind in ("result", "argument") and not _MANY.search(family.path):
         yield Source(family)
         return
     if position <= MAX_RANK:
         yield Source(family, "item", position)
-    if position == len(keys) - 1:
+    if position == len(view.keys) - 1:
         yield Source(family, "item", -1)
     used = memory.used.get((tool, argument), {})
     if key not in used:
-        yield from _unused(memory, family, keys, position, used)
+        yield from _unused(family, view, position, used)
 
 
-def _unused(memory: Memory, family: Family, keys: list[Any], position: int, used: Any) -> Iterator[Source]:
-    rank = sum(1 for k in keys[:position] if k not in used)
+def _unused(family: Family, view: View, position: int, used: Container[Hashable]) -> Iterator[Source]:
+    keys = view.keys
+    rank = sum([1 for key in keys[:position] if key not in used])
     if rank <= MAX_RANK:
         yield Source(family, "next", rank)
-    if len(keys) > 1:
-        order = [i for _, i in memory.closest(family) if keys[i] not in used]
-        if position in order[:4]:
-            yield Source(family, "closest", order.index(position))
     if position > 0 and keys[position - 1] in used and not any(k in used for k in keys[position + 1 :]):
         yield Source(family, "following")
 
 
+def choices_in(found: Iterable[Source], memory: Memory) -> Iterator[Source]:
+    """Where one of `found` selects from a list, all of its elements: which one is meant is learned, not found."""
+    families = dict.fromkeys(
+        s.family for s in found if s.selector == "next" and s.is_plain and s.family.kind in CHOSEN_FROM
+    )
+    for family in families:
+        if len(memory.view(family).keys) > 1:
+            yield Source(family, "each")
+
+
 def _part_of_name(memory: Memory, value: str) -> Iterator[Source]:
     family = Family("user", "", f"~{NAME_SHAPE}")
-    for rank, name in enumerate(memory.values(family)[:4]):
+    for rank, name in enumerate(memory.view(family).values[:4]):
         first, _, last = name.partition(" ")
         if value in (first, last):
             yield Source(family, "item", rank, "first_word" if value == first else "last_word")
@@ -129,7 +146,7 @@ def _compose(memory: Memory, tool: str, argument: str, value: str) -> list[Sourc
     found: list[Source] = []
     for family in (Family("user", "", "~path"), *(Family("text", name, "~path") for name in memory.results)):
         for wrapper in ("basename", "dirname"):
-            for i, path in enumerate(memory.values(family)[: MAX_RANK + 1]):
+            for i, path in enumerate(memory.view(family).values[: MAX_RANK + 1]):
                 head, _, tail = str(path).rstrip("/").rpartition("/")
                 if value == (tail if wrapper == "basename" else head):
                     found.append(Source(family, "item", i, wrapper))

@@ -7,7 +7,7 @@ A source is a family (a place that holds values, see memory.py), a selector and 
     item 2 of result(search)[*].page_id         by position; -1 is the last
     next 0 of result(get_user).orders[*]        the first that this tool was not yet called with
     following of result(list).files[*]          the one after the last that this tool was called with
-    closest 0 of result(search)[*].page_id      not yet used, most words in common with what was asked
+    each of result(search)[*].page_id           all not yet used; the choice among them is learned (value_choice.py)
     basename(X)  dirname(X)  first_word(X)  last_word(X)  number(X)  text(X)  list(X)
     "#" + X + ""                                between a constant beginning and end
 
@@ -16,18 +16,19 @@ Resolving never guesses: a source that points to nothing says why (`Missing`).
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from speculation.engine.memory import Family, Memory
-from speculation.engine.values import key_of
+from speculation.engine.values import View, key_of
 
 NOWHERE = Family("")
 
-_FAMILY = re.compile(r"(result|results|any|argument|arguments|text|user|said)\(([^()]*)\)(.*)", re.DOTALL)
-_SELECTED = re.compile(r"(item|next|closest) (-?\d+) of (.*)", re.DOTALL)
+_FAMILY = re.compile(r"(result|results|any|argument|arguments|text|user|said|work)\(([^()]*)\)(.*)", re.DOTALL)
+_SELECTED = re.compile(r"(item|next) (-?\d+) of (.*)", re.DOTALL)
+_UNRANKED = re.compile(r"(following|each) of (.*)", re.DOTALL)
 _WRAPPED = re.compile(r"(basename|dirname|first_word|last_word|number|text|list)\((.*)\)", re.DOTALL)
 
 
@@ -63,8 +64,8 @@ class Source:
         if self.constant is not None:
             return f"= {self.constant}"
         text = str(self.family)
-        if self.selector == "following":
-            text = f"following of {text}"
+        if self.selector in ("following", "each"):
+            text = f"{self.selector} of {text}"
         elif self.selector != "first":
             text = f"{self.selector} {self.rank} of {text}"
         if self.wrapper:
@@ -108,8 +109,8 @@ def _split_affixes(text: str) -> tuple[str, str, str]:
 
 def _selected(text: str, wrapper: str = "", prefix: str = "", suffix: str = "") -> Source:
     selector, rank = "first", 0
-    if text.startswith("following of "):
-        selector, text = "following", text.removeprefix("following of ")
+    if match := _UNRANKED.fullmatch(text):
+        selector, text = match[1], match[2]
     elif match := _SELECTED.fullmatch(text):
         selector, rank, text = match[1], int(match[2]), match[3]
     family = _FAMILY.fullmatch(text)
@@ -124,30 +125,27 @@ def resolve(source: Source, memory: Memory, tool: str, argument: str) -> Any | M
     """The source's value for this argument of this tool now, or why it has none. Late: nothing is remembered."""
     if source.constant is not None:
         return json.loads(source.constant)
-    values = memory.values(source.family)
-    if not values:
+    view = memory.view(source.family)
+    if not view.keys:
         return Missing(f"nothing at {source.family}")
-    found = select(source, values, memory, tool, argument)
+    found = select(source, view, memory, tool, argument)
     return found if isinstance(found, Missing) else transform(source, found)
 
 
-def select(source: Source, values: list[Any], memory: Memory, tool: str, argument: str) -> Any | Missing:
-    """One of a family's `values`."""
-    selector, rank = source.selector, source.rank
+def select(source: Source, view: View, memory: Memory, tool: str, argument: str) -> Any | Missing:
+    """One of a place's values."""
+    selector, rank, values = source.selector, source.rank, view.values
     if selector in ("first", "item"):
         return values[rank] if -len(values) <= rank < len(values) else Missing(f"only {len(values)} at {source.family}")
     used = memory.used.get((tool, argument), {})
+    keys = view.keys if source.is_plain else [key_of(transform(source, value)) for value in values]
     if selector == "following":
-        return _following(source, values, used)
-    if selector == "next":
-        fresh = [value for value in values if key_of(transform(source, value)) not in used]
-    else:
-        fresh = [v for _, i in memory.closest(source.family) if key_of(transform(source, v := values[i])) not in used]
-    return fresh[rank] if rank < len(fresh) else Missing(f"all of {source.family} used")
+        return _following(source, values, keys, used)
+    fresh = [i for i, key in enumerate(keys) if key not in used]
+    return values[fresh[rank]] if rank < len(fresh) else Missing(f"all of {source.family} used")
 
 
-def _following(source: Source, values: list[Any], used: Any) -> Any | Missing:
-    keys = [key_of(transform(source, value)) for value in values]
+def _following(source: Source, values: list[Any], keys: list[Hashable], used: Any) -> Any | Missing:
     last = next((i for i in range(len(keys) - 1, -1, -1) if keys[i] in used), None)
     if last is None:
         return Missing(f"none of {source.family} used yet")

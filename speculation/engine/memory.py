@@ -1,17 +1,20 @@
 """What one session has seen so far, as the sources of arguments read it: results, words, earlier calls."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
-from speculation.engine.types import Event, EventKind
-from speculation.engine.values import Identity, Parsed, Tokens, identity, key_of, stems
+from speculation.engine.types import Event, EventKind, ToolTraits
+from speculation.engine.values import NOTHING, Identity, Parsed, View, identity, read, stems, tokens_of
 
-MAX_LIST = 64
-"""Values kept of one family: what lies further down a list is not predicted."""
-EVERY_WORD = "user"
-"""The mark that stands in every message of the user."""
 MAX_RESULTS = 12
 """Results of one tool that are still looked into."""
+MAX_SIGNATURES = 3
+"""Last signatures that are signs, each suffix of them one."""
+MAX_WORDS = 48
+"""Words of the user's message that are signs."""
+MAX_MESSAGES = 12
+"""Messages of the user, and of the model, whose tokens are still looked at."""
 
 
 class Family(NamedTuple):
@@ -21,6 +24,7 @@ class Family(NamedTuple):
     any().name            a field of that name in any result        text(tool)~shape      tokens of its latest text
     argument(tool).name   of the tool's latest call                 arguments(tool).name  of all its calls
     user()~shape          tokens of the user's words, newest first  said()~shape          of the model's words
+    work()~kind           a list of the workspace: files, commands
     """
 
     kind: str
@@ -32,7 +36,7 @@ class Family(NamedTuple):
 
 
 class Memory:
-    """Append-only; every look-up is answered from a cache that lasts until the next event."""
+    """Append-only. A place is looked up once, and again only after an event that may have changed it."""
 
     def __init__(self) -> None:
         self.signatures: list[str] = []
@@ -42,121 +46,131 @@ class Memory:
         self.asked: dict[str, dict[Identity, Mapping[str, Any]]] = {}
         """Tool to its distinct calls, the latest last; arguments without the cosmetic ones."""
         self.used: dict[tuple[str, str], dict[Hashable, None]] = {}
-        self._words: dict[str, list[Tokens]] = {"user": [], "said": []}
+        self.question = 0
+        """Steps whenever `query` changes."""
+        self._texts: dict[str, list[str]] = {"user": [], "said": []}
         self._query: set[str] = set()
-        self._said: frozenset[str] = frozenset()
-        self._families: dict[Family, list[Any]] = {}
-        self._keys: dict[Family, list[Hashable]] = {}
-        self._closest: dict[Family, list[tuple[float, int]]] = {}
+        self._unread: list[str] = []
+        self._marks: Sequence[str] = ()
+        self._signs: list[str] | None = None
+        self._views: dict[Family, View] = {}
+        self._dependents: dict[str, list[Family]] = {}
 
-    def observe(self, event: Event, cosmetic: frozenset[str] = frozenset()) -> None:
-        """One more event. `cosmetic`: arguments of this tool that do not change the work."""
-        self._families.clear()
-        self._keys.clear()
-        self._closest.clear()
+    def observe(self, event: Event, traits: ToolTraits | None = None) -> None:
+        """One more event. `traits`: the tool's, for a tool's event."""
         if event.kind == EventKind.TOOL:
-            self._observe_call(event, cosmetic)
+            self._observe_call(event, traits)
         elif event.text:
-            name = "user" if event.kind == EventKind.USER else "said"
-            self._words[name].append(Tokens(event.text))
-            if name == "user":
-                self._query |= stems(event.text)
-                shapes = {f"user~{shape}" for shape in self._words[name][-1].by_shape if not shape.isalpha()}
-                self._said = frozenset({EVERY_WORD, *shapes, *(f"user:{word}" for word in stems(event.text))})
+            self._observe_words("user" if event.kind == EventKind.USER else "said", event.text)
         if event.kind != EventKind.LLM:
             self.signatures.append(str(event.signature))
+            self._signs = None
 
-    def _observe_call(self, event: Event, cosmetic: frozenset[str]) -> None:
-        parsed = Parsed(event.result)
-        self._said = frozenset()
+    def _observe_words(self, kind: str, text: str) -> None:
+        self._forget(kind)
+        self._texts[kind].append(text)
+        if kind == "user":
+            words = stems(text)
+            self._query |= words
+            self.question += 1
+            self._marks = [
+                *sorted(words)[:MAX_WORDS],
+                *(f"~{shape}" for shape in tokens_of(text) if not shape.isalpha()),
+            ]
+
+    def _observe_call(self, event: Event, traits: ToolTraits | None) -> None:
+        self._forget(event.tool, "any", "work")
+        parsed = read(event.result)
         if event.status != "error":
             self.results.setdefault(event.tool, []).append(parsed)
             self.newest.append(parsed)
+        self._marks = parsed.marks
         self.calls.setdefault(event.tool, []).append(event.arguments)
-        arguments = {name: value for name, value in event.arguments.items() if name not in cosmetic}
-        asked, call = self.asked.setdefault(event.tool, {}), identity(event.tool, arguments)
+        arguments, call = event.arguments, identity(event.tool, event.arguments)
+        if traits is not None and (traits.cosmetic_arguments or traits.shell_argument):
+            call = traits.identity(event.arguments)
+            arguments = {name: value for name, value in arguments.items() if name not in traits.cosmetic_arguments}
+        asked = self.asked.setdefault(event.tool, {})
         asked.pop(call, None)
         asked[call] = arguments
-        for name, value in arguments.items():
-            self.used.setdefault((event.tool, name), {})[key_of(value)] = None
-            if type(value) is str and " " in value:
-                self._query |= stems(value)
+        for name, key in call[1]:
+            self.used.setdefault((event.tool, name), {})[key] = None
+            if type(key) is str and " " in key:
+                self._unread.append(key)
+                self.question += 1
+
+    def _forget(self, *owners: str) -> None:
+        for owner in owners:
+            for family in self._dependents.pop(owner, ()):
+                self._views.pop(family, None)
 
     def read_ahead(self) -> None:
-        """Read the newest words and result now, so that the next prediction need not."""
+        """Read the newest result now, so that the next prediction need not."""
         if self.newest:
-            parsed = self.newest[-1]
-            _ = parsed.leaves, parsed.names, parsed.tokens
-        if self._words["user"]:
-            _ = self._words["user"][-1].by_shape
+            _ = self.newest[-1].leaves
 
-    def words_now(self) -> frozenset[str]:
-        """Marks that may tell which tool comes next: words and shapes of what the user just said.
+    @property
+    def query(self) -> set[str]:
+        """Words that the user said and that texts in arguments, such as a search's, asked for."""
+        while self._unread:
+            self._query |= stems(self._unread.pop())
+        return self._query
 
-        "user" is always among them, for the others to be compared with; after a tool's result there are none.
-        """
-        return self._said
+    def signs(self) -> list[str]:
+        """What may tell which tool comes next: the last signatures, states in the newest result or words that the user
+        just said, and how often each tool was called with other arguments."""
+        if self._signs is None:
+            recent = self.signatures[-MAX_SIGNATURES:]
+            self._signs = [" > ".join(recent[at:]) for at in range(len(recent))]
+            self._signs += self._marks
+            self._signs += [f"{tool} x{min(len(calls), 3)}" for tool, calls in self.asked.items()]
+        return self._signs
 
-    def values(self, family: Family) -> list[Any]:
-        """The values of a family, distinct, in its order; empty where it has none."""
-        known = self._families.get(family)
+    def view(self, family: Family) -> View:
+        """The values of a place as it stands; without any where it has none."""
+        known = self._views.get(family)
         if known is None:
-            known = self._families[family] = self._find(family)
+            known = self._views[family] = self._find(family)
+            owner = family.kind if family.kind in ("any", "user", "said", "work") else family.tool
+            self._dependents.setdefault(owner, []).append(family)
         return known
 
-    def keys(self, family: Family) -> list[Hashable]:
-        """`key_of` each of the family's values."""
-        known = self._keys.get(family)
-        if known is None:
-            known = self._keys[family] = [key_of(value) for value in self.values(family)]
-        return known
-
-    def _find(self, family: Family) -> list[Any]:
+    def _find(self, family: Family) -> View:
         kind, tool, path = family
-        if kind == "result":
-            parsed = self.results.get(tool)
-            return _distinct(parsed[-1].leaves.get(path, ())) if parsed else []
-        if kind == "results":
-            return _distinct(
-                v for p in reversed(self.results.get(tool, ())[-MAX_RESULTS:]) for v in p.leaves.get(path, ())
-            )
-        if kind == "any":
-            return _distinct(v for p in reversed(self.newest[-MAX_RESULTS:]) for v in p.names.get(path[1:], ()))
-        if kind == "argument":
-            calls = self.calls.get(tool)
-            return [calls[-1][path[1:]]] if calls and path[1:] in calls[-1] else []
-        if kind == "arguments":
-            return _distinct(c[path[1:]] for c in reversed(self.calls.get(tool, ())) if path[1:] in c)
-        if kind == "text":
-            parsed = self.results.get(tool)
-            return parsed[-1].tokens.get(path[1:], [])[:MAX_LIST] if parsed else []
-        return _distinct(
-            token for words in reversed(self._words.get(kind, ())) for token in words.by_shape.get(path[1:], ())
-        )
+        match kind:
+            case "result":
+                parsed = self.results.get(tool)
+                return parsed[-1].view(path) if parsed else NOTHING
+            case "text":
+                parsed = self.results.get(tool)
+                return _view(parsed[-1].tokens.get(path[1:], ())) if parsed else NOTHING
+            case "results":
+                return _together(one.view(path) for one in reversed(self.results.get(tool, ())[-MAX_RESULTS:]))
+            case "any":
+                newest = reversed(self.newest[-MAX_RESULTS:])
+                return _together(one.view(at) for one in newest for at in one.names.get(path[1:], ()))
+            case "argument":
+                calls = self.calls.get(tool)
+                return View((calls[-1][path[1:]],)) if calls and path[1:] in calls[-1] else NOTHING
+            case "arguments":
+                return _view(c[path[1:]] for c in reversed(self.calls.get(tool, ())) if path[1:] in c)
+        texts = islice(reversed(self._texts.get(kind, ())), MAX_MESSAGES)
+        return _view(token for text in texts for token in tokens_of(text).get(path[1:], ()))
 
-    def closest(self, family: Family) -> list[tuple[float, int]]:
-        """(score, index) of the family's values that share words with what the user and the searches asked, best first.
-
-        Words that many elements share count for little. The whole record round a value is compared where there is one.
-        """
-        known = self._closest.get(family)
-        if known is None:
-            known = self._closest[family] = self._compare(family)
-        return known
-
-    def _compare(self, family: Family) -> list[tuple[float, int]]:
-        words = [stems(str(value)) for value in self.values(family)]
-        spread: dict[str, int] = {}
-        for word in (w for found in words for w in found):
-            spread[word] = spread.get(word, 0) + 1
-        scored = [(sum(1.0 / spread[w] for w in found & self._query), i) for i, found in enumerate(words)]
-        return sorted(((s, i) for s, i in scored if s > 0), key=lambda pair: (-pair[0], pair[1]))
+    def said_lately(self, kind: str) -> Iterable[str]:
+        """The texts of the user or the model whose tokens are looked at, newest first."""
+        return islice(reversed(self._texts[kind]), MAX_MESSAGES)
 
 
-def _distinct(values: Any) -> list[Any]:
-    found: dict[Hashable, Any] = {}
-    for value in values:
-        found.setdefault(key_of(value), value)
-        if len(found) >= MAX_LIST:
-            break
-    return list(found.values())
+def _view(values: Iterable[Any]) -> View:
+    found = View(values)
+    return found if found.keys else NOTHING
+
+
+def _together(views: Iterable[View]) -> View:
+    """One place out of several, the first ones' values first."""
+    known = [view for view in views if view.keys]
+    if len(known) == 1:
+        return known[0]
+    values = (value for view in known for value in view.values)
+    return View(values, (owner for view in known for owner in view.owners)) if known else NOTHING

@@ -40,10 +40,6 @@ class Predictor:
         traits = self.tools.get(tool)
         return traits is not None and traits.reads_only
 
-    def cosmetic_arguments(self, tool: str) -> frozenset[str]:
-        traits = self.tools.get(tool)
-        return traits.cosmetic_arguments if traits else frozenset()
-
 
 class SessionPredictor:
     """Follows one session: every event is observed in order, once; predictions are asked for at the start of a turn."""
@@ -54,7 +50,7 @@ class SessionPredictor:
 
     def observe(self, event: Event) -> None:
         """One more event of the session."""
-        self._memory.observe(event, self._predictor.cosmetic_arguments(event.tool))
+        self._memory.observe(event, self._predictor.tools.get(event.tool))
         self._memory.read_ahead()
 
     def predict(self, k: int, only_reads: bool = False) -> tuple[list[Prediction], list[Abstention]]:
@@ -85,7 +81,7 @@ class SessionPredictor:
 
     def _outlooks(self, only_reads: bool) -> list[Outlook]:
         """Tools to be looked at, the likeliest first."""
-        outlooks = self._predictor.priors.outlook(self._memory.signatures, self._memory.words_now())
+        outlooks = self._predictor.priors.outlook(self._memory.signatures, self._memory.signs())
         if only_reads:
             outlooks = [outlook for outlook in outlooks if self._predictor.reads_only(outlook.tool)]
             outlooks.sort(key=lambda outlook: -outlook.soon)

@@ -5,14 +5,13 @@ was seen (Witten and Bell's escape estimate, as in PPM). A source's reliability 
 """
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from speculation.engine.counts import MAX_MAPPING_CONTEXT, Context, Place, Row, Table, Tally, suffixes
-from speculation.engine.memory import EVERY_WORD
-from speculation.engine.roster import WHOLE, Roster
+from speculation.engine.counts import MAX_MAPPING_CONTEXT, Context, Place, Row, Table, suffixes
+from speculation.engine.roster import WHOLE, Roster, Tally
 from speculation.engine.types import Pattern
+from speculation.engine.value_choice import ValueChoice
 
 PRIOR_RIGHT = 0.25
 """How often a source is right of which nothing is known."""
@@ -24,12 +23,10 @@ MAX_SHAPES = 2
 MAX_SOURCES = 40
 MIN_RELIABILITY = 0.06
 """Sources more seldom right than this are not looked at."""
-MIN_WORD_COUNT = 3.0
-WORD_WEIGHT = 20.0
-"""How many observations of a tool weigh as much as what is usual for a word."""
-WORDS_ROOT = 0.5
-"""Words that come together say much the same: of n words, each counts for one in n to this power."""
+STEPS_FOR_HALF = 150.0
+"""So many steps learned, and the learned choice of the tool counts as much as the blend of contexts."""
 DEFAULT_USE_SECONDS = 3.0
+UNTAUGHT = ValueChoice()
 
 
 class Outlook(NamedTuple):
@@ -39,6 +36,8 @@ class Outlook(NamedTuple):
     next: float
     soon: float
     pattern: str
+    is_decided: bool = False
+    """True if an operator set the probability."""
 
 
 class Chance(NamedTuple):
@@ -57,33 +56,30 @@ class Priors:
         self._chances: dict[tuple[str, Context], dict[str, dict[str, Chance]]] = {}
         self._base = self._table.places.get((), Place()).rows
         self._rosters = {
-            tool: {a: Roster(tool, a, _best(tallies)) for a, tallies in row.sources.items() if a != WHOLE}
+            tool: {
+                a: Roster(tool, a, {source: tallies[source] for source in _best(tallies)})
+                for a, tallies in row.sources.items()
+                if a != WHOLE
+            }
             for tool, row in self._base.items()
         }
-        self._tilts = _tilts(self._base)
         self._shapes = {tool: _shares(row.shapes) for tool, row in self._base.items()}
 
-    def outlook(self, signatures: Sequence[str], words: Iterable[str]) -> list[Outlook]:
-        """Every tool's chances now, the likeliest first. The empty tool, an answer, is left out."""
+    def outlook(self, signatures: Sequence[str], signs: Sequence[str]) -> list[Outlook]:
+        """Every tool's chances now, the likeliest first. The empty tool, an answer, is left out.
+
+        The more steps were learned from, the more the learned choice counts beside the counts of contexts.
+        """
         outlooks = self._outlook(signatures)
-        tilts: dict[str, float] = {}
-        count = 0
-        for word in words:
-            if found := self._tilts.get(word):
-                count += 1
-                for tool, tilt in found.items():
-                    tilts[tool] = tilts.get(tool, 0.0) + tilt
-        if not count:
-            return [o for o in outlooks if o.tool]
-        damp = 1.0 / count**WORDS_ROOT
-        odds = {o.tool: math.exp(max(-4.0, min(4.0, damp * tilts.get(o.tool, 0.0)))) for o in outlooks}
-        total = sum(o.next * odds[o.tool] for o in outlooks) / sum(o.next for o in outlooks)
-        moved = [
-            Outlook(o.tool, o.next * odds[o.tool] / total, _odds(o.soon, odds[o.tool] / total), o.pattern)
+        learned = self._table.tools.chances(signs)
+        steps = self._table.tools.steps
+        share = steps / (steps + STEPS_FOR_HALF) if learned else 0.0
+        found = [
+            o if o.is_decided or o.tool not in learned else _mixed(o, *learned[o.tool], share)
             for o in outlooks
             if o.tool
         ]
-        return sorted(moved, key=lambda o: (-o.next, o.tool))
+        return sorted([o for o in found if o.soon >= MIN_PROBABILITY], key=lambda o: (-o.next, o.tool))
 
     def _outlook(self, signatures: Sequence[str]) -> list[Outlook]:
         known = [context for context in suffixes(signatures) if context in self._table.places]
@@ -117,16 +113,16 @@ class Priors:
                     )
                 if row is not None and row.support > 0:
                     pattern[tool] = context
-        self._apply_overrides(places, after, soon)
+        fixed = self._apply_overrides(places, after, soon)
         found = [
-            Outlook(t, after[t], max(after[t], soon.get(t, 0.0)), Pattern("", pattern[t], t, 0.0, 0.0).key)
+            Outlook(t, after[t], max(after[t], soon.get(t, 0.0)), Pattern("", pattern[t], t, 0.0, 0.0).key, t in fixed)
             for t in tools
-            if t in after and max(after[t], soon.get(t, 0.0)) >= MIN_PROBABILITY
+            if t in after
         ]
         return sorted(found, key=lambda o: (-o.next, o.tool))
 
-    def _apply_overrides(self, places: Sequence[Place], after: dict[str, float], soon: dict[str, float]) -> None:
-        """An operator's word, the longest context's first: disabled is never, a probability is as given."""
+    def _apply_overrides(self, places: Sequence[Place], after: dict[str, float], soon: dict[str, float]) -> set[str]:
+        """An operator's word, the longest context's first: disabled is never, a probability is as given. Returns the latter's tools."""
         fixed: dict[str, float] = {}
         for place in places:
             for tool, row in place.rows.items():
@@ -142,6 +138,7 @@ class Priors:
         after.update({tool: p * scale for tool, p in after.items()})
         after.update(fixed)
         soon.update(fixed)
+        return set(fixed)
 
     def chances(self, tool: str, signatures: Sequence[str]) -> dict[str, dict[str, Chance]]:
         """Argument (or WHOLE) to source to its reliability now."""
@@ -167,6 +164,10 @@ class Priors:
                 chances[source] = Chance(after, soon)
         return found
 
+    def choice(self, tool: str, argument: str) -> ValueChoice:
+        """How one of the argument's values is chosen."""
+        return self._base[tool].choices.get(argument, UNTAUGHT)
+
     def shapes(self, tool: str) -> list[tuple[float, list[str]]]:
         """The commonest sets of arguments of a tool, with their shares."""
         return self._shapes[tool]
@@ -186,32 +187,9 @@ def _best(tallies: Mapping[str, Tally]) -> list[str]:
     return [s for s in order[:MAX_SOURCES] if tallies[s][2] >= MIN_RELIABILITY * tallies[s][3]]
 
 
-def _odds(probability: float, factor: float) -> float:
-    """The probability after its odds were multiplied."""
-    raised = probability * factor
-    return raised / (1.0 - probability + raised)
-
-
-def _tilts(rows: Mapping[str, Row]) -> dict[str, dict[str, float]]:
-    """Word to tool to the logarithm of how much likelier the word is where that tool comes next."""
-    totals: dict[str, float] = {}
-    for row in rows.values():
-        for word, count in row.words.items():
-            totals[word] = totals.get(word, 0.0) + count
-    found: dict[str, dict[str, float]] = {}
-    for word, total in totals.items():
-        if total < MIN_WORD_COUNT or word == EVERY_WORD:
-            continue
-        usual = total / totals[EVERY_WORD]
-        found[word] = {
-            tool: math.log(
-                (row.words.get(word, 0.0) + WORD_WEIGHT * usual)
-                / (row.words.get(EVERY_WORD, 0.0) + WORD_WEIGHT)
-                / usual
-            )
-            for tool, row in rows.items()
-        }
-    return found
+def _mixed(outlook: Outlook, after: float, soon: float, share: float) -> Outlook:
+    after = outlook.next + share * (after - outlook.next)
+    return outlook._replace(next=after, soon=max(after, outlook.soon + share * (soon - outlook.soon)))
 
 
 def _shares(shapes: Mapping[str, float]) -> list[tuple[float, list[str]]]:

@@ -1,18 +1,26 @@
 """All sources known for one argument of one tool, evaluated together: each place is looked up once."""
 
 import json
-from collections.abc import Container, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from speculation.engine.mapping import Missing, Source, parse_source, select, transform
 from speculation.engine.memory import Family, Memory
-from speculation.engine.values import key_of
+from speculation.engine.value_choice import Option, log_odds
+from speculation.engine.values import View, key_of
 
 WHOLE = "*"
 """A mapping's entry for whole calls: `again 0` is the tool's latest call once more, a JSON object names one source an
 argument that go together."""
 AGAIN_RANKS = 4
+NOTHING_USED: Mapping[Hashable, None] = {}
+Tally = list[float]
+"""[right, available] when the tool came next, [right, available] when it came before the next change of the world."""
+MAX_OFFERED = 40
+"""Elements of a list that are compared."""
+_RANKS = ("r0", "r1", "r2", "r3", "r4", "r5", "r5", "r7", "r7")
+NONE_GONE: frozenset[int] = frozenset()
 
 
 def again_text(rank: int) -> str:
@@ -30,60 +38,141 @@ def template_parts(text: str) -> Mapping[str, str]:
     return parts
 
 
+class _Group:
+    """The sources that select from one place: (index of the source, rank)."""
+
+    __slots__ = ("each", "family", "items", "nexts", "others")
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self.items: list[tuple[int, int]] = []
+        self.nexts: list[tuple[int, int]] = []
+        self.each: int | None = None
+        self.others: list[tuple[int, Source]] = []
+
+    def add(self, index: int, source: Source) -> None:
+        if not source.is_plain or source.selector == "following":
+            self.others.append((index, source))
+        elif source.selector == "next":
+            self.nexts.append((index, source.rank))
+        elif source.selector == "each":
+            self.each = index
+        else:
+            self.items.append((index, source.rank))
+
+
 class Roster:
-    """Built from source texts; `evaluate` gives the values that exist in a session now."""
+    """Built from source texts and their counts; `options` gives the values that exist in a session now."""
 
-    def __init__(self, tool: str, argument: str, texts: Sequence[str]) -> None:
-        self.tool, self.argument, self.texts = tool, argument, tuple(texts)
+    def __init__(self, tool: str, argument: str, tallies: Mapping[str, Tally]) -> None:
+        self.tool, self.argument = tool, argument
+        self.texts: list[str] = []
+        self.tallies: list[Tally] = []
+        self._odds: list[tuple[float, float]] = []
         self._constants: list[tuple[int, Any, Hashable]] = []
-        plain: dict[Family, list[tuple[int, int, bool]]] = {}
-        others: dict[Family, list[tuple[int, Source]]] = {}
-        for index, text in enumerate(self.texts):
-            source = parse_source(text)
-            if source.constant is not None:
-                value = json.loads(source.constant)
-                self._constants.append((index, value, key_of(value)))
-            elif source.is_plain and source.selector in ("first", "item", "next"):
-                plain.setdefault(source.family, []).append((index, source.rank, source.selector == "next"))
-            else:
-                others.setdefault(source.family, []).append((index, source))
-        families = dict.fromkeys((*plain, *others))
-        self._groups = [(family, plain.get(family, ()), others.get(family, ())) for family in families]
+        self._groups: dict[Family, _Group] = {}
+        for text, tally in tallies.items():
+            self.add(text, tally)
 
-    def evaluate(self, memory: Memory, fresh_only: bool) -> list[tuple[int, Any, Hashable]]:
-        """(index of the source, its value, the value's key) for every source that has one.
+    def add(self, text: str, tally: Tally) -> None:
+        """One more source. `tally` is kept, not copied."""
+        source, index = parse_source(text), len(self.texts)
+        self.texts.append(text)
+        self.tallies.append(tally)
+        self._odds.append(_odds(tally))
+        if source.constant is not None:
+            value = json.loads(source.constant)
+            self._constants.append((index, value, key_of(value)))
+            return
+        group = self._groups.get(source.family)
+        if group is None:
+            group = self._groups[source.family] = _Group(source.family)
+        group.add(index, source)
+
+    def weigh(self) -> None:
+        """Look at the counts anew."""
+        self._odds = [_odds(tally) for tally in self.tallies]
+
+    def options(self, memory: Memory, fresh_only: bool) -> dict[Hashable, Option]:
+        """The distinct values that the sources have now, each with the sources that lead to it; by key.
 
         `fresh_only` leaves out values that the tool was already called with.
         """
-        used = memory.used.get((self.tool, self.argument), {})
-        found = [entry for entry in self._constants if not fresh_only or entry[2] not in used]
-        for family, plain, others in self._groups:
-            if not (values := memory.values(family)):
-                continue
-            if plain:
-                self._select(found, plain, memory.keys(family), values, used, fresh_only)
-            for index, source in others:
-                value = select(source, values, memory, self.tool, self.argument)
-                value = value if isinstance(value, Missing) else transform(source, value)
-                if not isinstance(value, Missing) and not (fresh_only and key_of(value) in used):
-                    found.append((index, value, key_of(value)))
+        found: dict[Hashable, Option] = {}
+        used = memory.used.get((self.tool, self.argument), NOTHING_USED)
+        for index, value, key in self._constants:
+            if not (fresh_only and key in used):
+                self._point(found, index, value, key)
+        for family, group in self._groups.items():
+            view = memory.view(family)
+            if view.keys:
+                self._select(found, group, view, memory, used, fresh_only)
         return found
 
-    @staticmethod
+    def _point(self, found: dict[Hashable, Option], index: int, value: Any, key: Hashable) -> None:
+        option = found.get(key)
+        if option is None:
+            option = found[key] = Option(value, key)
+        option.sources.append(index)
+        option.marks.append(self.texts[index])
+        odds, soon = self._odds[index]
+        if odds > option.odds:
+            option.odds = odds
+        if soon > option.odds_soon:
+            option.odds_soon = soon
+
     def _select(
-        found: list[tuple[int, Any, Hashable]],
-        plain: Sequence[tuple[int, int, bool]],
-        keys: Sequence[Hashable],
-        values: Sequence[Any],
-        used: Container[Hashable],
+        self,
+        found: dict[Hashable, Option],
+        group: _Group,
+        view: View,
+        memory: Memory,
+        used: Mapping[Hashable, None],
         fresh_only: bool,
     ) -> None:
-        """Selectors by position: the same as `select`, for all of them in one pass."""
-        fresh = [i for i, key in enumerate(keys) if key not in used] if used else range(len(keys))
-        for index, rank, is_next in plain:
-            if is_next:
-                if rank < len(fresh):
-                    at = fresh[rank]
-                    found.append((index, values[at], keys[at]))
-            elif -len(keys) <= rank < len(keys) and not (fresh_only and keys[rank] in used):
-                found.append((index, values[rank], keys[rank]))
+        """The same as `mapping.select` for each source, in one pass."""
+        keys, values, count = view.keys, view.values, len(view.keys)
+        gone = {view.index[key] for key in used if key in view.index} if used else NONE_GONE
+        for index, rank in group.items:
+            at = rank if rank >= 0 else count + rank
+            if 0 <= at < count and not (fresh_only and at in gone):
+                self._point(found, index, values[at], keys[at])
+        if group.nexts or group.each is not None:
+            fresh: Sequence[int] = [i for i in range(count) if i not in gone] if gone else range(count)
+            left = len(fresh)
+            for index, rank in group.nexts:
+                if rank < left:
+                    self._point(found, index, values[fresh[rank]], keys[fresh[rank]])
+            if group.each is not None and left > 1:
+                fresh = fresh[:MAX_OFFERED]
+                for at, marks in zip(fresh, marks_of(view, fresh, memory.query), strict=True):
+                    self._point(found, group.each, values[at], keys[at])
+                    found[keys[at]].marks += marks
+        for index, source in group.others:
+            value = select(source, view, memory, self.tool, self.argument)
+            value = value if isinstance(value, Missing) else transform(source, value)
+            if not isinstance(value, Missing) and not (fresh_only and key_of(value) in used):
+                self._point(found, index, value, key_of(value))
+
+
+def _odds(tally: Tally) -> tuple[float, float]:
+    return log_odds(tally[0], tally[1]), log_odds(tally[2], tally[3])
+
+
+def marks_of(view: View, fresh: Sequence[int], query: set[str]) -> list[list[str]]:
+    """What may speak for each element of a list: where it stands, its own words, how many it shares with what was asked."""
+    words = [view.words[i] for i in fresh]
+    spread: dict[str, int] = {}
+    for found in words:
+        for word in found:
+            spread[word] = spread.get(word, 0) + 1
+    common = {word for word, count in spread.items() if count * 2 > len(fresh)}
+    marked = []
+    for rank, found in enumerate(words):
+        own = found - common
+        marks = [*own, _RANKS[rank] if rank < len(_RANKS) else "r9"]
+        if shared := sum([1.0 / spread[word] for word in own & query]):
+            marks.append("s1" if shared < 0.45 else "s2" if shared < 1.0 else "s3")
+        marked.append(marks)
+    marked[-1].append("last")
+    return marked

@@ -8,8 +8,9 @@ those keys.
 import ast
 import json
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from itertools import zip_longest
 from typing import Any
 
 from tools.shell import normal_form
@@ -17,11 +18,23 @@ from tools.shell import normal_form
 MAX_LEAVES = 2000
 """Leaves kept of one result; what comes after is not a source of arguments."""
 MAX_TOKENS = 400
+MAX_LIST = 64
+"""Values kept of one place: what lies further down a list is not predicted."""
+MAX_DEPTH = 12
+MAX_MARKS = 32
+MAX_STATE = 24
+"""Characters of a value that tells a state."""
+MAX_STATED = 200
+"""Characters of a text whose words tell a state."""
+MAX_WORDY = 120
+"""Characters of a field that may name its record."""
 MAX_TEXT = 20000
 
-_TOKEN = re.compile(r"[^\s\"'`<>,;()\[\]{}|]+")
+_BREAKS = re.compile(r"[\"'`<>,;()\[\]{}|]+")
 _QUOTED = re.compile(r"\"([^\"\n]{2,80})\"|(?<!\w)'([^'\n]{2,80})'(?!\w)|`([^`\n]{2,80})`")
 _WORD = re.compile(r"[A-Za-z0-9]+")
+_LONG_WORD = re.compile(r"[a-z0-9]{3,}")
+_DIGIT = re.compile("[0-9]")
 _RUN = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 _LITERAL_NAME = re.compile(r"\b(?:None|True|False)\b")
 _NAME = re.compile(r"\b[A-Z][a-z]+ [A-Z][a-z]+\b")
@@ -120,25 +133,69 @@ def _parse_inside(text: str) -> tuple[Any, str]:
     return None, text
 
 
+class View:
+    """The distinct values of one place, in order, and where each stands. `owners`: the record round each, or None."""
+
+    __slots__ = ("_words", "index", "keys", "owners", "values")
+
+    def __init__(self, values: Iterable[Any], owners: Iterable[Any] = ()) -> None:
+        self.index: dict[Hashable, int] = {}
+        self.keys: list[Hashable] = []
+        self.values: list[Any] = []
+        self.owners: list[Any] = []
+        self._words: list[frozenset[str]] | None = None
+        index, keys = self.index, self.keys
+        for value, owner in zip_longest(values, owners):
+            key = value if type(value) is str else key_of(value)
+            if key not in index:
+                index[key] = len(keys)
+                keys.append(key)
+                self.values.append(value)
+                self.owners.append(owner)
+                if len(keys) >= MAX_LIST:
+                    break
+
+    @property
+    def words(self) -> list[frozenset[str]]:
+        """The words of each value and of the record round it."""
+        if self._words is None:
+            self._words = [words_of(value, owner) for value, owner in zip(self.values, self.owners, strict=True)]
+        return self._words
+
+
+NOTHING = View(())
+
+
 class Parsed:
     """One result, read once; leaves, tokens and their index are made when first asked for."""
 
     def __init__(self, result: Any) -> None:
         self._result = result
+        self._views: dict[str, View] = {}
 
     @cached_property
     def _parts(self) -> tuple[Any, str]:
         return parse(self._result)
 
     @cached_property
+    def _collected(self) -> "_Leaves":
+        found = _Leaves()
+        found.collect(self._parts[0], "", 0, None)
+        return found
+
+    @property
     def leaves(self) -> dict[str, list[Any]]:
         """Path to the values found there, in document order."""
-        found: dict[str, list[Any]] = {}
-        for count, (path, value) in enumerate(_walk(self._parts[0], "", 0)):
-            if count >= MAX_LEAVES:
-                break
-            found.setdefault(path, []).append(value)
-        return found
+        return self._collected.values
+
+    def view(self, path: str) -> View:
+        """The distinct values at a path."""
+        known = self._views.get(path)
+        if known is None:
+            values = self._collected.values.get(path)
+            known = View(values, self._collected.owners[path]) if values else NOTHING
+            self._views[path] = known
+        return known
 
     @cached_property
     def index(self) -> dict[Hashable, list[str]]:
@@ -146,25 +203,44 @@ class Parsed:
         places: dict[Hashable, list[str]] = {}
         for path, values in self.leaves.items():
             for value in values:
-                paths = places.setdefault(key_of(value), [])
-                if path not in paths:
+                key = value if type(value) is str else key_of(value)
+                paths = places.get(key)
+                if paths is None:
+                    places[key] = [path]
+                elif path not in paths:
                     paths.append(path)
         return places
 
     @cached_property
-    def names(self) -> dict[str, list[Any]]:
-        """Field name (the last of the path) to values."""
-        found: dict[str, list[Any]] = {}
-        for path, values in self.leaves.items():
+    def names(self) -> dict[str, list[str]]:
+        """Field name (the last of the path) to paths."""
+        found: dict[str, list[str]] = {}
+        for path in self.leaves:
             if name := leaf_name(path):
-                found.setdefault(name, []).extend(values)
+                found.setdefault(name, []).append(path)
         return found
+
+    @cached_property
+    def marks(self) -> list[str]:
+        """States that the result tells: short values that stand alone in their place, or the first words of a text."""
+        marks = []
+        for path, values in self.leaves.items():
+            value = values[0]
+            if len(values) == 1 and (type(value) is bool or (type(value) is str and 0 < len(value) <= MAX_STATE)):
+                if type(value) is bool or not _DIGIT.search(value):
+                    marks.append(f"{path}={value}")
+                    if len(marks) >= MAX_MARKS:
+                        break
+            elif len(values) > 1 and path.endswith("]"):
+                marks.append(f"{path}#{min(len(values), 6)}")
+        if not marks and self._parts[1]:
+            marks = sorted(stems(self._parts[1][:MAX_STATED]))
+        return marks
 
     @cached_property
     def text(self) -> str:
         """All free text: what is around the structure, and every long string inside it."""
-        pieces = [self._parts[1]]
-        pieces += [v for values in self.leaves.values() for v in values if type(v) is str and len(v) > 24 and " " in v]
+        pieces = [self._parts[1], *self._collected.texts]
         return "\n".join(pieces)[:MAX_TEXT]
 
     @cached_property
@@ -172,43 +248,106 @@ class Parsed:
         return tokens_by_shape(self.text)
 
 
+@lru_cache(maxsize=1024)
+def read_text(result: str) -> Parsed:
+    """A result that is text. Tools often answer the same again: what was read once is kept."""
+    return Parsed(result)
+
+
+def read(result: Any) -> Parsed:
+    """A tool's result, ready to be looked into."""
+    return read_text(result) if isinstance(result, str) else Parsed(result)
+
+
 @lru_cache(maxsize=4096)
 def leaf_name(path: str) -> str:
     return path.replace("[*]", "").replace("{*}", "").rpartition(".")[2]
 
 
-def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
-    if depth > 12:
-        return
-    if isinstance(value, Mapping):
+class _Leaves:
+    """What a structured value holds: per path the values found there, and the record round each."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[Any]] = {}
+        self.owners: dict[str, list[Any]] = {}
+        self.texts: list[str] = []
+        """Long strings, which may hold further values."""
+        self._left = MAX_LEAVES
+
+    def collect(self, value: Any, path: str, depth: int, owner: Any) -> None:
+        kind = type(value)
+        if kind is dict:
+            if depth <= MAX_DEPTH:
+                self._collect_mapping(value, path, depth)
+        elif kind is list or kind is tuple:
+            if depth <= MAX_DEPTH:
+                self._collect_list(value, path, depth, owner)
+        elif kind is str and value[:1] in ("{", "[") and isinstance(inner := _parse_whole(value), (dict, list)):
+            self.collect(inner, path, depth + 1, owner)
+        elif value is not None:
+            self._add(path, value, owner)
+
+    def _collect_mapping(self, value: Mapping[Any, Any], path: str, depth: int) -> None:
         if _keys_are_names(value):
             for key, item in value.items():
-                yield f"{path}.~key", str(key)
-                yield from _walk(item, f"{path}{{*}}", depth + 1)
-        else:
-            for key, item in value.items():
-                yield from _walk(item, f"{path}.{key}", depth + 1)
-    elif isinstance(value, (list, tuple)):
-        if value and len(value) <= 20 and not any(isinstance(item, (Mapping, list, tuple)) for item in value):
-            yield path, list(value)
+                self._add(f"{path}.~key", str(key), item)
+                self.collect(item, f"{path}{{*}}", depth + 1, (key, item))
+            return
+        for key, item in value.items():
+            if type(item) is str and item[:1] not in ("{", "["):
+                self._add(f"{path}.{key}", item, value)
+            else:
+                self.collect(item, f"{path}.{key}", depth + 1, value)
+
+    def _collect_list(self, value: Sequence[Any], path: str, depth: int, owner: Any) -> None:
+        if value and len(value) <= 20 and not any(type(item) in (dict, list, tuple) for item in value):
+            self._add(path, list(value), owner)
+        path = f"{path}[*]"
         for item in value:
-            yield from _walk(item, f"{path}[*]", depth + 1)
-    elif type(value) is str and value[:1] in ("{", "[") and isinstance(inner := _parse_whole(value), (dict, list)):
-        yield from _walk(inner, path, depth + 1)
-    elif value is not None:
-        yield path, value
+            self.collect(item, path, depth + 1, None)
+
+    def _add(self, path: str, value: Any, owner: Any) -> None:
+        if self._left <= 0:
+            return
+        self._left -= 1
+        values = self.values.get(path)
+        if values is None:
+            self.values[path], self.owners[path] = [value], [owner]
+        else:
+            values.append(value)
+            self.owners[path].append(owner)
+        if type(value) is str and len(value) > 24 and " " in value:
+            self.texts.append(value)
+
+
+def words_of(value: Any, owner: Any) -> frozenset[str]:
+    """The words of a value and of the record that holds it: what a person would call it by."""
+    texts = [str(value)]
+    if isinstance(owner, tuple):
+        texts.append(str(owner[0]))
+        owner = owner[1]
+    if isinstance(owner, Mapping):
+        texts += [text for text in owner.values() if type(text) is str and len(text) <= MAX_WORDY]
+    return stems(" ".join(texts))
 
 
 def _keys_are_names(value: Mapping[Any, Any]) -> bool:
     """True where the keys are ids ("gift_card_3481935") and not fields ("zip")."""
     if not value:
         return False
-    if all(isinstance(item, Mapping) for item in value.values()):
-        if any(any(c.isdigit() for c in str(key)) for key in value):
-            return True
-        shapes = {tuple(item) for item in value.values()}
-        return len(value) > 1 and len(shapes) == 1
-    return len(value) > 1 and all(any(c.isdigit() for c in str(key)) for key in value)
+    has_digit = _any_has_digit(tuple(value))
+    if all(type(item) is dict for item in value.values()):
+        return has_digit or (len(value) > 1 and len({tuple(item) for item in value.values()}) == 1)
+    return len(value) > 1 and has_digit and all(_has_digit(str(key)) for key in value)
+
+
+@lru_cache(maxsize=4096)
+def _any_has_digit(keys: tuple[Any, ...]) -> bool:
+    return any(_has_digit(str(key)) for key in keys)
+
+
+def _has_digit(text: str) -> bool:
+    return _DIGIT.search(text) is not None
 
 
 def _run_class(match: re.Match[str]) -> str:
@@ -240,35 +379,41 @@ def shapes_of(token: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kinds))
 
 
-class Tokens:
-    """The tokens of a text, found when first asked for."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    @cached_property
-    def by_shape(self) -> dict[str, list[str]]:
-        return tokens_by_shape(self._text)
-
-
 def tokens_by_shape(text: str) -> dict[str, list[str]]:
-    """Shape to its distinct tokens in order of appearance; quoted strings under `quoted`."""
+    """Shape to its distinct tokens in order of appearance; quoted strings under `quoted`. Plain words are no tokens."""
     found: dict[str, dict[str, None]] = {}
-    for match in _QUOTED.finditer(text):
-        found.setdefault("quoted", {})[match[1] or match[2] or match[3]] = None
-    for count, match in enumerate(_TOKEN.finditer(text)):
-        if count >= MAX_TOKENS:
+    if '"' in text or "'" in text or "`" in text:
+        for match in _QUOTED.finditer(text):
+            found.setdefault("quoted", {})[match[1] or match[2] or match[3]] = None
+    count = 0
+    for word in _BREAKS.sub(" ", text).split():
+        if word.isalpha() and word.islower():
+            continue
+        count += 1
+        if count > MAX_TOKENS:
             break
-        token = match[0].strip(".:!?*_=")
-        for part in (token,) if "/" in token else dict.fromkeys((token, re.split("[=:]", token)[-1])):
-            if part:
-                for shape in shapes_of(part):
-                    found.setdefault(shape, {})[part] = None
-    for match in _NAME.finditer(text):
-        found.setdefault(NAME_SHAPE, {})[match[0]] = None
+        for part, shapes in _parts_of(word):
+            for shape in shapes:
+                found.setdefault(shape, {})[part] = None
+    for name in _NAME.findall(text):
+        found.setdefault(NAME_SHAPE, {})[name] = None
     return {shape: list(tokens) for shape, tokens in found.items()}
+
+
+@lru_cache(maxsize=4096)
+def tokens_of(text: str) -> dict[str, list[str]]:
+    """`tokens_by_shape`, once a text."""
+    return tokens_by_shape(text)
+
+
+@lru_cache(maxsize=20000)
+def _parts_of(word: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The tokens in a word as it stands in text, and their shapes."""
+    token = word.strip(".:!?*_=")
+    parts = [token] if "/" in token else dict.fromkeys((token, re.split("[=:]", token)[-1]))
+    return tuple((part, shapes_of(part)) for part in parts if part and not (part.isalpha() and part.islower()))
 
 
 def stems(text: str) -> frozenset[str]:
     """Words for comparing meaning roughly: lower case, cut to five letters, short and empty ones left out."""
-    return frozenset(word[:5] for word in _WORD.findall(text.lower()) if len(word) > 2 and word not in EMPTY_WORDS)
+    return frozenset([word[:5] for word in set(_LONG_WORD.findall(text.lower())) - EMPTY_WORDS])

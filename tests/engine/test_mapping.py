@@ -12,6 +12,7 @@ from speculation.engine.mapping import Missing, Source, SourceError, parse_sourc
 from speculation.engine.memory import Memory
 from speculation.engine.roster import Roster
 from speculation.engine.types import Event, EventKind
+from speculation.engine.value_choice import ValueChoice
 from speculation.engine.values import key_of
 
 QUICK = settings(max_examples=60, deadline=None)
@@ -31,7 +32,7 @@ SOURCES = st.builds(
             "next 0 of any().id",
             "next 2 of result(look).items[*].name",
             "following of result(look)[*]",
-            "closest 0 of result(look).orders[*]",
+            "each of result(look).orders[*]",
             "argument(look).id",
             "next 0 of arguments(look).name",
             "next 0 of user()~a",
@@ -100,10 +101,16 @@ def test_sources_resolved_together_have_the_values_they_have_alone(
     known: tuple[Memory, str], sources: list[Source], fresh_only: bool
 ) -> None:
     memory, _ = known
-    together = {i: key for i, _, key in Roster("look", "id", [str(s) for s in sources]).evaluate(memory, fresh_only)}
+    roster = Roster("look", "id", {str(source): [0.0] * 4 for source in sources})
+    options = roster.options(memory, fresh_only)
+    together = {index: key for key, option in options.items() for index in option.sources}
+    used = memory.used.get(("look", "id"), {})
     for index, source in enumerate(sources):
         alone = resolve(source, memory, "look", "id")
-        if isinstance(alone, Missing) or (fresh_only and key_of(alone) in memory.used.get(("look", "id"), {})):
+        if source.selector == "each":
+            fresh = [key for key in memory.view(source.family).keys if key not in used]
+            assert {k for k, o in options.items() if index in o.sources} == set(fresh if len(fresh) > 1 else ())
+        elif isinstance(alone, Missing) or (fresh_only and key_of(alone) in used):
             assert index not in together
         else:
             assert together[index] == key_of(alone)
@@ -149,12 +156,14 @@ def test_a_failed_call_is_no_source() -> None:
     assert value_of("result(look).id", memory) == Missing("nothing at result(look).id")
 
 
-def test_the_closest_element_shares_words_with_the_question() -> None:
+def test_before_anything_was_learned_an_element_that_shares_words_with_the_question_is_likelier() -> None:
     memory = Memory()
     memory.observe(Event(EventKind.USER, text="What controversy was there about Fallout?"))
     sections = [{"id": f"fallout:{name}"} for name in ("gameplay", "plot", "controversies")]
     memory.observe(Event(EventKind.TOOL, tool="look", status="ok", result=repr(sections)))
-    assert value_of("closest 0 of result(look)[*].id", memory) == "fallout:controversies"
+    options = list(Roster("fetch", "id", {"each of result(look)[*].id": [0.0] * 4}).options(memory, True).values())
+    chances = [after for after, _ in ValueChoice().chances(options, "")]
+    assert options[chances.index(max(chances))].value == "fallout:controversies"
 
 
 def test_values_are_composed_from_parts() -> None:

@@ -1,0 +1,277 @@
+"""What one step of a session teaches about the arguments of one tool that was called at once or soon."""
+
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from speculation.engine.counts import Row
+from speculation.engine.discovery import choices_in, discover
+from speculation.engine.mapping import Source, parse_source
+from speculation.engine.memory import Memory
+from speculation.engine.roster import AGAIN_RANKS, WHOLE, Roster, Tally, again_text, template_parts, template_text
+from speculation.engine.steps import Step
+from speculation.engine.value_choice import Option, ValueChoice
+from speculation.engine.values import Identity, identity, key_of
+
+MAX_SOURCES = 40
+"""Sources kept for one argument; a half more are counted before the least useful go."""
+MAX_SETS = 24
+MAX_SHAPES = 8
+MAX_CHOSEN_FROM = 2
+"""Lists of one argument among whose elements a choice is learned."""
+LEARN_ALWAYS_BELOW = 64.0
+LEARN_EVERY = 8
+WEIGH_ALWAYS_BELOW = 48
+WEIGH_EVERY = 16
+"""Lessons after which the reliability of sources is looked at anew."""
+
+Values = dict[str, tuple[Any, Hashable]]
+"""Source to its value and the value's key."""
+
+
+class Learner:
+    """What is shared by all lessons of one tool: the rosters of its arguments, kept in step with their counts."""
+
+    def __init__(self, tool: str, base: Row) -> None:
+        self.tool, self.base = tool, base
+        self.sets: dict[str, tuple[tuple[str, str], ...]] = {
+            text: tuple(parts.items()) for text in base.sources.get(WHOLE, {}) if (parts := template_parts(text))
+        }
+        self._rosters: dict[str, Roster] = {}
+        self._looks = 0
+        self._lessons: dict[str, int] = {}
+
+    def roster(self, argument: str) -> Roster:
+        """The sources known for an argument, their reliability as it was counted not long ago."""
+        known = self._rosters.get(argument)
+        if known is None:
+            known = self._rosters[argument] = Roster(self.tool, argument, self.base.sources.get(argument, {}))
+        lessons = self._lessons[argument] = self._lessons.get(argument, 0) + 1
+        if lessons < WEIGH_ALWAYS_BELOW or lessons % WEIGH_EVERY == 0:
+            known.weigh()
+        return known
+
+    def choice(self, argument: str) -> ValueChoice:
+        found = self.base.choices.get(argument)
+        if found is None:
+            found = self.base.choices[argument] = ValueChoice()
+        return found
+
+    def should_discover(self, explained: bool, weight: float) -> bool:
+        """Looking for new sources costs most of mining's time: always for few or unexplained calls, else now and then."""
+        self._looks += 1
+        if self.base.support < LEARN_ALWAYS_BELOW * weight:
+            return True
+        return self._looks % (LEARN_EVERY if explained else 2) == 0
+
+    def drop_least(self, argument: str) -> None:
+        """Too many sources of an argument are known: the least useful go."""
+        _drop_least(self.base.sources[argument], MAX_SOURCES)
+        self._rosters.pop(argument, None)
+
+
+class Lesson:
+    """One step's calls of one tool. `calls`: (turns from now, call) until the next change of the world."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        memory: Memory,
+        step: Step,
+        calls: Sequence[tuple[int, dict[str, Any]]],
+        rows: Sequence[Row],
+        weight: float,
+        times: float,
+    ) -> None:
+        """`weight`: what it counts; `times`: for how many such steps it stands."""
+        self.learner, self.memory, self.tool, self.rows = learner, memory, learner.tool, rows
+        self.weight, self.times, self.base = weight, times, learner.base
+        self.situation = memory.signatures[-1] if memory.signatures else ""
+        self.asked = memory.asked.get(self.tool, {})
+        self.is_next = step.tool == self.tool
+        self.soon = calls
+        self.identities = [identity(self.tool, arguments) for _, arguments in calls]
+        self.next: dict[str, Any] | None = calls[0][1] if self.is_next else None
+
+    def learn(self) -> None:
+        self._learn_again()
+        if self.next is not None:
+            self._learn_shape(self.next)
+        fresh = [
+            (turns, arguments)
+            for (turns, arguments), call in zip(self.soon, self.identities, strict=True)
+            if call not in self.asked
+        ]
+        if not fresh:
+            return
+        is_next = self.is_next and self.identities[0] not in self.asked
+        self._see(is_next)
+        alone = all(len(arguments) == 1 for _, arguments in fresh)
+        values = {
+            argument: self._learn_argument(argument, fresh, is_next, alone)
+            for argument in dict.fromkeys(name for _, arguments in fresh for name in arguments)
+        }
+        if is_next and self.next and len(self.next) > 1:
+            self._learn_together(self.next, fresh, values)
+
+    def _learn_again(self) -> None:
+        if not self.asked:
+            return
+        first = self.identities[0] if self.is_next else None
+        for rank, call in enumerate(list(self.asked)[: -AGAIN_RANKS - 1 : -1]):
+            right, soon = call == first, call in self.identities
+            for row in self.rows:
+                self._count(row.tally(WHOLE, again_text(rank)), self.is_next, right, soon)
+
+    def _count(self, tally: list[float], is_next: bool, right: bool, right_soon: bool) -> None:
+        weight = self.weight
+        tally[3] += weight
+        if right_soon:
+            tally[2] += weight
+        if is_next:
+            tally[1] += weight
+            if right:
+                tally[0] += weight
+
+    def _learn_shape(self, arguments: Mapping[str, Any]) -> None:
+        shapes, shape = self.base.shapes, json.dumps(sorted(arguments))
+        shapes[shape] = shapes.get(shape, 0.0) + self.weight
+        if len(shapes) > MAX_SHAPES:
+            del shapes[min(shapes, key=lambda s: (shapes[s], s))]
+
+    def _see(self, is_next: bool) -> None:
+        for tool in ("", *self.memory.results):
+            pair = self.base.seen.get(tool)
+            if pair is None:
+                pair = self.base.seen[tool] = [0.0, 0.0]
+            pair[1] += self.weight
+            if is_next:
+                pair[0] += self.weight
+
+    def _learn_argument(
+        self, argument: str, fresh: Sequence[tuple[int, dict[str, Any]]], is_next: bool, alone: bool
+    ) -> Values:
+        """Count every known source's value, look for new sources; returns source to value."""
+        soon = {key_of(arguments[argument]) for _, arguments in fresh if argument in arguments}
+        wanted = key_of(self.next[argument]) if is_next and self.next and argument in self.next else None
+        roster = self.learner.roster(argument)
+        options = roster.options(self.memory, alone)
+        self.learner.choice(argument).learn(list(options.values()), self.situation, is_next, wanted, soon, self.times)
+        self._count_all(roster, options, is_next, wanted, soon)
+        texts = roster.texts
+        values = {texts[i]: (option.value, option.key) for option in options.values() for i in option.sources}
+        right = options.get(wanted) if wanted is not None else None
+        explained = wanted is None or (right is not None and any(texts[i][0] != "=" for i in right.sources))
+        now = [arguments[argument] for turns, arguments in fresh if turns == 0 and argument in arguments]
+        if now and self.learner.should_discover(explained, self.weight):
+            for place_in_turn, value in enumerate(now):
+                self._discover(argument, value, is_next and place_in_turn == 0, values)
+        return values
+
+    def _count_all(
+        self, roster: Roster, options: Mapping[Hashable, Option], is_next: bool, wanted: Hashable, soon: set[Hashable]
+    ) -> None:
+        """Count what each source gave. One that gave several values counts once, right if one of them was."""
+        weight, tallies = self.weight, roster.tallies
+        counted: set[int] = set()
+        for option in options.values():
+            right, right_soon = is_next and option.key == wanted, option.key in soon
+            for index in option.sources:
+                tally = tallies[index]
+                if index not in counted:
+                    counted.add(index)
+                    tally[3] += weight
+                    if is_next:
+                        tally[1] += weight
+                if right:
+                    tally[0] += weight
+                if right_soon:
+                    tally[2] += weight
+
+    def _discover(self, argument: str, value: Any, is_next: bool, values: Values) -> None:
+        known = self.base.sources.setdefault(argument, {})
+        roster = self.learner.roster(argument)
+        found = discover(self.memory, self.tool, argument, value)
+        for source in found:
+            if (text := str(source)) not in known:
+                known[text] = self._introduced(source, is_next)
+                roster.add(text, known[text])
+                values[text] = (value, key_of(value))
+        for source in choices_in(found, self.memory):
+            if (text := str(source)) not in known and sum(text.startswith("each") for text in known) < MAX_CHOSEN_FROM:
+                known[text] = self._introduced(source, is_next)
+                roster.add(text, known[text])
+        if len(known) > MAX_SOURCES * 1.5:
+            self.learner.drop_least(argument)
+
+    def _introduced(self, source: Source, is_next: bool) -> Tally:
+        """A source first seen now: it was there, and wrong, at about all earlier calls at which its tool had a result."""
+        seen = self.base.seen.get(source.family.tool, self.base.seen[""])
+        right = self.weight if is_next else 0.0
+        return [right, max(seen[0], right), self.weight, seen[1]]
+
+    def _learn_together(
+        self, call: Mapping[str, Any], fresh: Sequence[tuple[int, dict[str, Any]]], values: Mapping[str, Values]
+    ) -> None:
+        """Count sets of sources, one an argument, as wholes: arguments that go together come from the same place."""
+        wanted = {argument: key_of(value) for argument, value in call.items()}
+        soon = [_keys(arguments) for _, arguments in fresh]
+        for text, parts in self.learner.sets.items():
+            made: list[tuple[str, Hashable]] = []
+            for argument, source in parts:
+                value = values.get(argument, NO_VALUES).get(source)
+                if value is None:
+                    break
+                made.append((argument, value[1]))
+            else:
+                right = len(made) == len(wanted) and all(wanted.get(a) == key for a, key in made)
+                right_soon = right or ("", tuple(made)) in soon
+                for row in self.rows:
+                    self._count(row.tally(WHOLE, text), True, right, right_soon)
+        self._introduce_sets(wanted, values)
+
+    def _introduce_sets(self, wanted: Mapping[str, Hashable], values: Mapping[str, Values]) -> None:
+        right = {
+            argument: [source for source, (_, key) in values.get(argument, NO_VALUES).items() if key == wanted_key]
+            for argument, wanted_key in wanted.items()
+        }
+        if not all(right.values()):
+            return
+        known = self.base.sources.setdefault(WHOLE, {})
+        for parts in self._sets(right):
+            if (text := template_text(parts)) not in known:
+                known[text] = [self.weight, self.base.seen[""][0], self.weight, self.base.seen[""][1]]
+                self.learner.sets[text] = tuple(template_parts(text).items())
+        if len(self.learner.sets) > MAX_SETS * 1.5:
+            _drop_least(known, MAX_SETS + AGAIN_RANKS)
+            self.learner.sets = {text: parts for text, parts in self.learner.sets.items() if text in known}
+
+    def _sets(self, right: Mapping[str, list[str]]) -> list[dict[str, str]]:
+        """The most reliable source of each argument; and, for the places that give most arguments, theirs first."""
+        best = {a: max(sources, key=lambda s: (self._reliability(a, s), s)) for a, sources in right.items()}
+        places: dict[tuple[str, str, str, int], dict[str, str]] = {}
+        for argument, sources in right.items():
+            for text in sources:
+                source = parse_source(text)
+                if source.constant is None:
+                    place = (source.family.kind, source.family.tool, source.selector, source.rank)
+                    places.setdefault(place, {}).setdefault(argument, text)
+        most = sorted(places, key=lambda place: (-len(places[place]), place))[:3]
+        return [best, *(best | places[place] for place in most if len(places[place]) > 1)]
+
+    def _reliability(self, argument: str, source: str) -> float:
+        right, available, *_ = self.base.sources[argument].get(source, (0.0, 1.0))
+        return right / (available + self.weight)
+
+
+NO_VALUES: Values = {}
+
+
+def _keys(arguments: Mapping[str, Any]) -> Identity:
+    return identity("", arguments)
+
+
+def _drop_least(tallies: dict[str, list[float]], keep: int) -> None:
+    order = sorted(tallies, key=lambda s: (-(tallies[s][0] + tallies[s][2]), tallies[s][3], s))
+    for source in order[keep:]:
+        del tallies[source]
