@@ -14,27 +14,50 @@ _OPERATORS = {"&&", "||", "|", "|&", ";", "\n"}
 _EXPANSION = re.compile(r"`|\$\(|\$\{|[<>]\(")
 _QUIET_REDIRECTION = re.compile(r"(?:[12&]?>>?\s*/dev/null|[12]?>&[12]|<\s*/dev/null)(?=[\s;|&)]|$)")
 
-_READERS = """
-[ basename cat cmp column comm cut dirname du df echo egrep expr false fgrep fold grep head hexdump id jq join ls
-md5sum nl od paste printf pwd readlink realpath rev seq sha1sum sha256sum sha512sum stat strings tac tail test tr
-true type uname wc whereis which whoami
+_PROGRAMS = """
+[ basename cat cksum cmp column comm cut dirname du df echo egrep expr false fgrep fold grep head hexdump id jq
+join ls md5 md5sum nl nproc od paste printf ps pwd readlink realpath rev seq sha1sum sha256sum sha512sum shasum
+stat strings tac tail test tr true type uname wc whereis which whoami
 """
-_FIND_ACTIONS = """
+_READERS = frozenset(_PROGRAMS.split())
+_ACTIONS = """
 -delete -exec -execdir -ok -okdir -fprint -fprint0 -fprintf -fls
 """
-_GIT_READERS = """
-blame cat-file describe diff diff-tree grep log ls-files ls-tree merge-base name-rev rev-list rev-parse shortlog
-show show-ref status whatchanged
+_FIND_ACTIONS = frozenset(_ACTIONS.split())
+_VERBS = """
+blame cat-file check-ignore cherry count-objects describe diff diff-tree for-each-ref grep log ls-files ls-tree
+merge-base name-rev range-diff rev-list rev-parse shortlog show show-ref status whatchanged
 """
+_GIT_READERS = frozenset(_VERBS.split())
 _GIT_LISTINGS = {
     "branch": {"-a", "-r", "-v", "-vv", "--all", "--list", "--show-current", "--remotes"},
     "remote": {"-v", "--verbose"},
     "tag": {"-l", "--list", "-n"},
     "stash": {"list"},
-    "worktree": {"list"},
+    "worktree": {"list", "--porcelain"},
 }
-_SED_SCRIPT = re.compile(r"(?:[\d$]+(?:,\+?[\d$]+)?p;?\s*)+|/[^/]*/(?:,/[^/]*/)?p")
-_AWK_DANGER = re.compile(r"system|getline|[>|@]")
+_GIT_FILTERS = {
+    "branch": {"--list", "--contains", "--no-contains", "--merged", "--no-merged", "--points-at"},
+    "tag": {"-l", "--list", "--contains", "--no-contains", "--merged", "--no-merged", "--points-at"},
+}
+"""With one of these a listing takes a name or pattern, which else would make something new."""
+_GIT_CONFIG_READS = {"--get", "--get-all", "--get-regexp", "--list", "-l"}
+
+_SED_TEXT = r"(?:\\.|\[\^?\]?[^\]\n{delimiter}]*\]|[^\\\n\[{delimiter}])*"
+"""Up to the delimiter. One inside brackets is read in two ways by different programs, so it is no text."""
+_SED_PATTERN = f"/{_SED_TEXT.format(delimiter='/')}/"
+_SED_ADDRESS = rf"(?:\d+|\$|{_SED_PATTERN})(?:,(?:\+?\d+|\$|{_SED_PATTERN}))?\s*!?\s*"
+_SED_REPLACE = "|".join(
+    f"s{mark}{_SED_TEXT.format(delimiter=mark)}{mark}{_SED_TEXT.format(delimiter=mark)}{mark}[gpiI0-9]*"
+    for mark in ("/", r"\|", "#", ",")
+)
+_SED_COMMAND = rf"(?:{_SED_ADDRESS})?(?:[pdq=]|{_SED_REPLACE})"
+_SED_SCRIPT = re.compile(rf"{_SED_COMMAND}(?:\s*[;\n]\s*{_SED_COMMAND})*\s*;?\s*")
+_SED_OPTIONS = frozenset({"-n", "-E", "-r", "-nE", "-nr", "-En", "-rn", "--quiet", "--silent", "--regexp-extended"})
+_AWK_DANGER = re.compile(r"system|getline|>(?!=)|[|@]")
+_HARMLESS_SETTING = re.compile(r"(?:LC_[A-Z]+|LANG|NO_COLOR)=[\w.-]*")
+_OPENING_COMMENTS = re.compile(r"(?:\s*#[^\n]*\n)+")
+_FIRST_PROGRAM = re.compile(r"\s*([\w./+-]+)(?=\s|$|[;|&])")
 
 
 _PIECE = re.compile(
@@ -81,13 +104,20 @@ def is_read_only(command: str) -> bool:
 
 @lru_cache(maxsize=20000)
 def _is_read_only(command: str) -> bool:
-    if _hides_a_command(command):
+    command = _OPENING_COMMENTS.sub("", command, count=1) if command.lstrip().startswith("#") else command
+    if _begins_with_a_stranger(command) or _hides_a_command(command):
         return False
     words = _split(_QUIET_REDIRECTION.sub(" ", command))
     if words is None:
         return False
     commands = _simple_commands(words)
     return any(each[0] != "cd" for each in commands) and all(_reads_only(each) for each in commands)
+
+
+def _begins_with_a_stranger(command: str) -> bool:
+    """True where the first program already decides: most commands need no more parsing than that."""
+    first = _FIRST_PROGRAM.match(command)
+    return first is not None and first[1] not in _READERS and first[1] not in _CHECKED
 
 
 def _hides_a_command(command: str) -> bool:
@@ -118,20 +148,26 @@ def _simple_commands(words: Sequence[str]) -> list[list[str]]:
 
 
 def _reads_only(words: Sequence[str]) -> bool:
-    program, arguments = words[0], words[1:]
     if any(re.fullmatch(r"[();<>|&]+", word) for word in words):
         return False
-    if program in _READERS.split():
+    while words and _HARMLESS_SETTING.fullmatch(words[0]):
+        words = words[1:]
+    if not words:
+        return False
+    program, arguments = words[0], words[1:]
+    if program in _READERS:
         return True
     check = _CHECKED.get(program)
     return check is not None and check(arguments)
 
 
 def _no_option(*forbidden: str) -> Callable[[Sequence[str]], bool]:
-    return lambda arguments: not any(
-        word == each or word.startswith(f"{each}=") or (len(each) == 2 and re.match(rf"-\w*{each[1]}", word))
-        for word in arguments
-        for each in forbidden
+    return lambda arguments: (
+        not any(
+            word == each or word.startswith(f"{each}=") or (len(each) == 2 and re.match(rf"-\w*{each[1]}", word))
+            for word in arguments
+            for each in forbidden
+        )
     )
 
 
@@ -140,10 +176,10 @@ def _operands(arguments: Sequence[str]) -> list[str]:
 
 
 def _sed(arguments: Sequence[str]) -> bool:
-    """Only `sed -n '10,20p' file`: other scripts can write (`w`), run (`e`) or edit in place."""
+    """Only scripts that print, delete, quit and replace: others can write (`w`), run (`e`) or edit in place (`-i`)."""
     options = [word for word in arguments if word.startswith("-")]
     operands = _operands(arguments)
-    return options == ["-n"] and bool(operands) and bool(_SED_SCRIPT.fullmatch(operands[0]))
+    return _SED_OPTIONS.issuperset(options) and bool(operands) and bool(_SED_SCRIPT.fullmatch(operands[0]))
 
 
 def _awk(arguments: Sequence[str]) -> bool:
@@ -153,24 +189,43 @@ def _awk(arguments: Sequence[str]) -> bool:
 
 
 def _git(arguments: Sequence[str]) -> bool:
-    if arguments[:1] == ["--no-pager"]:
-        arguments = arguments[1:]
+    while arguments and arguments[0] in ("--no-pager", "-C"):
+        arguments = arguments[2 if arguments[0] == "-C" else 1 :]
     if not arguments:
         return False
     verb, rest = arguments[0], arguments[1:]
     if verb in _GIT_LISTINGS:
-        return all(word in _GIT_LISTINGS[verb] for word in rest) and (verb not in ("stash", "worktree") or bool(rest))
+        return _git_lists(verb, rest)
+    if verb == "config":
+        return bool(rest) and rest[0] in _GIT_CONFIG_READS
     if verb == "grep":
         return _no_option("-O", "--open-files-in-pager")(rest)
-    return verb in _GIT_READERS.split() and _no_option("--output", "--ext-diff", "--textconv")(rest)
+    return verb in _GIT_READERS and _no_option("--output", "--ext-diff", "--textconv", "--filters")(rest)
+
+
+def _git_lists(verb: str, rest: Sequence[str]) -> bool:
+    """`branch`, `tag` and the like, which list or make something, depending on their arguments."""
+    filters = _GIT_FILTERS.get(verb, set())
+    if not filters.isdisjoint(rest):
+        return all(word in filters or word in _GIT_LISTINGS[verb] or not word.startswith("-") for word in rest)
+    if verb in ("stash", "worktree") and rest[:1] != ["list"]:
+        return False
+    return all(word in _GIT_LISTINGS[verb] for word in rest)
+
+
+def _gofmt(arguments: Sequence[str]) -> bool:
+    """Without `-w` it only prints. Without files it would wait for its input."""
+    return all(word in ("-l", "-d", "-e", "-s") for word in arguments if word.startswith("-")) and bool(
+        _operands(arguments)
+    )
 
 
 _CHECKED: dict[str, Callable[[Sequence[str]], bool]] = {
     "cd": lambda arguments: True,
-    "find": lambda arguments: not set(_FIND_ACTIONS.split()).intersection(arguments),
+    "find": lambda arguments: _FIND_ACTIONS.isdisjoint(arguments),
     "rg": _no_option("--pre", "--hostname-bin"),
     "sort": _no_option("-o", "--output", "--compress-program"),
-    "tree": _no_option("-o"),
+    "tree": _no_option("-o", "-R"),
     "file": _no_option("-C", "--compile"),
     "diff": _no_option("--output"),
     "date": lambda arguments: all(word.startswith(("+", "-u", "-I", "-R")) for word in arguments),
@@ -181,4 +236,6 @@ _CHECKED: dict[str, Callable[[Sequence[str]], bool]] = {
     "sed": _sed,
     "awk": _awk,
     "git": _git,
+    "gofmt": _gofmt,
+    "command": lambda arguments: arguments[:1] in (["-v"], ["-V"]),
 }

@@ -36,7 +36,9 @@ class ReadFile(Tool):
         if not whole.ok or whole_arguments != {"path": arguments["path"]}:
             return None
         lines = whole.structured["text"].split("\n") if whole.structured["lines"] else []
-        return _answer(arguments, lines) if len(lines) == whole.structured["lines"] else None
+        is_cut = len(lines) != whole.structured["lines"]
+        is_beyond_the_end = int(arguments.get("first_line", 1)) > max(len(lines), 1)
+        return None if is_cut or is_beyond_the_end else _answer(arguments, lines)
 
 
 def _answer(arguments: Mapping[str, Any], lines: Sequence[str]) -> ToolResult:

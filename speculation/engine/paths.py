@@ -1,0 +1,98 @@
+"""Names of files in free text, and where in the tree a relative name belongs, learnt from the absolute ones.
+
+Pure string work: nothing here looks at a disk.
+"""
+
+import re
+
+LONGEST_TEXT = 4000
+"""Characters of one text that are searched for names."""
+LONGEST_NAME = 200
+MAX_NAMES = 64
+"""Names taken from one text."""
+
+_NAME = re.compile(r"(?<![\w.@~+/:-])[\w.@~+/-]*\w\.[A-Za-z]\w{0,9}(?![\w/.(])")
+_WORD_OF_PROSE = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]|[A-Z]\w*\.[A-Z]\w*|\d+\.\w+")
+_FOREIGN = ("a/", "b/")
+"""What `git diff` writes before both names of a file."""
+
+
+def names_in(text: str) -> list[str]:
+    """What looks like a file with an extension, in order of appearance, distinct, as it is written."""
+    words = [word for word in dict.fromkeys(text[:LONGEST_TEXT].split()) if "." in word]
+    if not words:
+        return []
+    found: dict[str, None] = {}
+    for name in _NAME.findall(" ".join(words)):
+        if name[0] == "@" or name[:2] in _FOREIGN:
+            name = name.lstrip("@") if name[0] == "@" else name[2:]
+        if 3 <= len(name) <= LONGEST_NAME and not ("/" not in name and _WORD_OF_PROSE.fullmatch(name)):
+            found[name.removeprefix("./")] = None
+            if len(found) == MAX_NAMES:
+                break
+    return list(found)
+
+
+class Places:
+    """The directories of one session, as far as its absolute paths tell."""
+
+    def __init__(self) -> None:
+        self.root = ""
+        """Where relative names mostly belong; empty as long as that is not known."""
+        self._above: dict[str, str] = {}
+        """Name of a directory to the path above it; the latest that was written wins."""
+        self._paths: dict[str, list[str]] = {}
+        """Last component to the full paths that end in it, oldest first."""
+        self._directory = ""
+
+    def learn(self, path: str) -> bool:
+        """Take in an absolute path that the session itself wrote. True if relative names may now be placed anew."""
+        directory = path.rpartition("/")[0]
+        if directory == self._directory or not path.startswith("/"):
+            return False
+        self._directory = directory
+        parts = directory.split("/")
+        is_new = False
+        for depth in range(len(parts) - 1, 1, -1):
+            above = "/".join(parts[:depth])
+            is_new |= self._above.get(parts[depth]) != above
+            self._above[parts[depth]] = above
+        return is_new
+
+    def settle(self, directory: str) -> bool:
+        """Take a directory as the root for names that nothing else places. True if that is news."""
+        is_new = directory != self.root
+        self.root = directory
+        return is_new
+
+    def keep(self, path: str) -> None:
+        """Remember a full path for names that are only its end."""
+        self._paths.setdefault(path.rpartition("/")[2], []).append(path)
+
+    def forget(self, path: str) -> None:
+        """The opposite of `keep`."""
+        base = path.rpartition("/")[2]
+        known = self._paths[base]
+        known.remove(path)
+        if not known:
+            del self._paths[base]
+
+    def place(self, name: str, directory: str = "") -> str | None:
+        """The full path of a name as written, or None. `directory`: what was listed, for bare names."""
+        if name.startswith("/"):
+            return name
+        if name.startswith(("~", "../", "-")):
+            return None
+        if name.startswith(".../"):
+            return self._ending(name[4:])
+        head, slash, _ = name.partition("/")
+        if not slash:
+            return self._ending(name) or (f"{directory}/{name}" if directory else None)
+        if above := self._above.get(head):
+            self.settle(above)
+            return f"{above}/{name}"
+        return self._ending(name) or (f"{self.root}/{name}" if self.root else None)
+
+    def _ending(self, name: str) -> str | None:
+        known = self._paths.get(name.rpartition("/")[2], ())
+        return next((path for path in reversed(known) if path.endswith(f"/{name}")), None)
