@@ -11,7 +11,7 @@ from django.core.management import execute_from_command_line
 
 from paste_web import embedded, environment
 
-WITHOUT_SERVERS = {"help", "version", "--help", "-h", "--version", "check", "collectstatic", "refresh_vendor"}
+WITHOUT_SERVERS = {"help", "version", "--help", "-h", "--version", "check", "collectstatic", "refresh_vendor", "evaluate", "benchmark"}
 
 
 def _interrupt(*_: Any) -> NoReturn:

@@ -1,28 +1,49 @@
-"""What one session may ask for next, and the launching of it beside the loop, so that the model never waits for it."""
+"""What one session may ask for next, and the launching of it beside the loop, so that the model never waits for it.
+
+At the start of a turn the predictor names candidates; while the turn streams they are weighed anew with what was written
+so far, what has become worth it is launched, and what the model has refuted is stopped. All of that happens on a thread
+beside, at most one a session, and the stream is never held up: what it tells last wins.
+"""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from django.db import DatabaseError, connection
 
-from speculation import learning, scheduler
-from speculation.agent.types import Message, RequestedCall
+from speculation import events, jobs, learning, scheduler
+from speculation.agent.types import Message, ModelEvent, RequestedCall
+from speculation.engine.evidence import Evidence
 from speculation.engine.prediction import SessionPredictor
-from speculation.engine.types import Event, EventKind, Prediction
+from speculation.engine.scheduling import Refused
+from speculation.engine.sharpening import Sharpener, sharpener_for
+from speculation.engine.types import Event, EventKind, Prediction, ToolTraits
 from speculation.engine.utility import bid_for
 from speculation.events import SessionLost
 from speculation.jobs import JobSpec
-from speculation.models import Arm, Session
+from speculation.listening import StreamedTurn
+from speculation.models import Arm, Session, ToolJob
 from speculation.permits import Permits
 from speculation.scheduler import Forecasted, Offer
-from speculation.toolbox import Toolbox
+from speculation.toolbox import BoxedTool, Toolbox
+from tools.base import SideEffect, ToolCall
 
 logger = logging.getLogger(__name__)
 
 CANDIDATES = 5
-"""Predictions asked for at the start of a turn."""
+"""Predictions that are offered at the start of a turn, and at most at each look at what streamed."""
+WORTH_OFFERING = 0.23
+"""What streamed must make a call this likely before admission is asked, which takes transactions."""
+MOST_OFFERS = 2
+"""How often one call is offered in one turn: a slot may be free the second time."""
+MOST_WATCHED = 16
+"""Older guesses are no longer looked at: they have ended."""
+REFUTED_BELOW = 0.05
+"""A running guess less likely than this, by what the model wrote, is stopped."""
+REFUTED = "refuted by what the model wrote"
 
 _beside = ThreadPoolExecutor(8, thread_name_prefix="forecast")
 
@@ -35,6 +56,11 @@ class Forecast:
         self.permits = Permits(session, toolbox)
         self._pending: Future[None] | None = None
         self._reasons: dict[str, str] = {}
+        self._streamed: StreamedTurn | None = None
+        self._sharpener: Sharpener | None = None
+        self._offers: Counter[str] = Counter()
+        self._launched: dict[str, ToolJob] = {}
+        """Guesses that may still run, by fingerprint."""
 
     def user_said(self, text: str) -> None:
         self._observe(Event(EventKind.USER, text=text))
@@ -60,10 +86,19 @@ class Forecast:
         """Predict and speculate for this turn, while the model reads its prompt."""
         if self.session.arm != Arm.OFF:
             self.settle()
-            self._pending = _beside.submit(self._speculate, turn)
+            self._streamed, self._sharpener = StreamedTurn(turn), None
+            self._pending = _beside.submit(self._follow, self._streamed, is_begin=True)
+
+    def hear(self, event: ModelEvent) -> None:
+        """A piece of the turn that streams. Returns at once, whatever it leads to."""
+        streamed = self._streamed
+        if streamed is not None and streamed.hear(event) and (self._pending is None or self._pending.done()):
+            self._pending = _beside.submit(self._follow, streamed)
 
     def settle(self) -> None:
         """Wait until the last forecast is through: the predictor is used by one thread at a time."""
+        if self._streamed is not None:
+            self._streamed.close()
         if self._pending is not None:
             self._pending.result()
             self._pending = None
@@ -78,11 +113,14 @@ class Forecast:
         self.settle()
         self.predictor.observe(event)
 
-    def _speculate(self, turn: int) -> None:
+    def _follow(self, streamed: StreamedTurn, is_begin: bool = False) -> None:
         """A failure here is ours alone: it never reaches the agent."""
+        turn = streamed.turn
         try:
-            launched = scheduler.speculate(self.session.pk, self.session.attempt, self._forecast(turn))
-            self._reasons |= launched.refused
+            if is_begin:
+                self._speculate(turn)
+            while (evidence := streamed.take()) is not None:
+                self._weigh(turn, evidence)
         except (SessionLost, DatabaseError) as problem:
             logger.warning("no speculation in turn %s of %s: %s", turn, self.session.short_id, type(problem).__name__)
         except Exception:
@@ -90,22 +128,85 @@ class Forecast:
         finally:
             connection.close()
 
-    def _forecast(self, turn: int) -> Forecasted:
-        epoch = self.permits.refresh()
+    def _speculate(self, turn: int) -> None:
+        """What is likely before the model has written anything."""
+        self._reasons, self._offers = {}, Counter()
         predictions, abstentions = self.predictor.predict(CANDIDATES, only_reads=True)
+        abstained = [{"tool": one.tool, "reason": one.reason} for one in abstentions]
+        self._launch(turn, predictions, abstained)
+        traits = {name: _traits(box) for name, box in self.toolbox.items()}
+        self._sharpener = sharpener_for(self.predictor, traits)
+
+    def _weigh(self, turn: int, evidence: Evidence) -> None:
+        """What has become likely, or out of the question, by what the model wrote."""
+        evidence = self._of_known_tools(evidence)
+        if self._sharpener is None or not self._sharpener.hear(evidence):
+            return
+        standing = self._sharpener.standing(CANDIDATES + len(evidence.sealed))
+        if likely := [prediction for prediction in standing if self._is_worth_offering(prediction)]:
+            self._launch(turn, likely)
+        if evidence.has_calls and (refuted := self._take_refuted(self._sharpener)):
+            self._stop(refuted)
+
+    def _of_known_tools(self, evidence: Evidence) -> Evidence:
+        """A tool that does not exist is refused: a call of it tells nothing and changes nothing."""
+        sealed = tuple(call for call in evidence.sealed if call.tool in self.toolbox)
+        evidence = replace(evidence, sealed=sealed)
+        if evidence.tool in self.toolbox:
+            return evidence
+        return replace(evidence, tool="", arguments={}, partial_name="", partial_value="")
+
+    def _is_worth_offering(self, prediction: Prediction) -> bool:
+        box = self.toolbox.get(prediction.call.tool)
+        if box is None or prediction.probability_before_write < WORTH_OFFERING:
+            return False
+        spec = box.spec_of(prediction.call.arguments)
+        return spec.effect == SideEffect.NONE and self._offers[spec.fingerprint] < MOST_OFFERS
+
+    def _take_refuted(self, sharpener: Sharpener) -> list[ToolJob]:
+        """Guesses of which the evidence leaves nothing; each is taken once."""
+        worths = {
+            fingerprint: sharpener.worth(ToolCall(job.tool.name, job.arguments))
+            for fingerprint, job in self._launched.items()
+        }
+        refuted = [key for key, worth in worths.items() if worth is not None and worth < REFUTED_BELOW]
+        return [self._launched.pop(fingerprint) for fingerprint in refuted]
+
+    def _stop(self, refuted: Sequence[ToolJob]) -> None:
+        """Those that nobody asked for and that have not ended."""
+        with events.writing(self.session.pk, attempt=self.session.attempt) as log:
+            for job in refuted:
+                jobs.preempt(log, job, REFUTED)
+
+    def _launch(
+        self, turn: int, predictions: Sequence[Prediction], abstained: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """Offer these calls; what is refused, and why, is remembered."""
+        forecasted = self._judge(turn, predictions, abstained)
+        launched = scheduler.speculate(self.session.pk, self.session.attempt, forecasted)
+        self._reasons |= launched.refused
+        held = [fingerprint for fingerprint, reason in launched.refused.items() if reason == Refused.ALREADY_HELD]
+        self._offers |= Counter(dict.fromkeys([*held, *(job.fingerprint for job in launched.jobs)], MOST_OFFERS))
+        self._launched = dict(list(self._launched.items())[-MOST_WATCHED:])
+        self._launched |= {job.fingerprint: job for job in launched.jobs}
+
+    def _judge(
+        self, turn: int, predictions: Sequence[Prediction], abstained: Sequence[Mapping[str, Any]]
+    ) -> Forecasted:
+        epoch = self.permits.refresh()
         patterns = learning.pattern_ids(self.session.agent_id, [prediction.pattern for prediction in predictions])
         offers: list[Offer] = []
         declined: list[Mapping[str, Any]] = []
-        self._reasons = {}
         for prediction in predictions:
             spec = self.toolbox[prediction.call.tool].spec_of(prediction.call.arguments)
             against = self.permits.against(spec)
             self._reasons[spec.fingerprint] = against or "the world or a decision moved meanwhile"
             if against:
+                self._offers[spec.fingerprint] = MOST_OFFERS
                 declined.append(_declined(prediction, against))
             else:
+                self._offers[spec.fingerprint] += prediction.probability_before_write >= WORTH_OFFERING
                 offers.append(self._offer(prediction, spec, patterns.get(prediction.pattern)))
-        abstained = [{"tool": one.tool, "reason": one.reason} for one in abstentions]
         return Forecasted(turn, epoch, offers, declined, abstained)
 
     def _offer(self, prediction: Prediction, spec: JobSpec, pattern_id: int | None) -> Offer:
@@ -129,3 +230,10 @@ def _declined(prediction: Prediction, reason: str) -> dict[str, Any]:
         "verdict": reason,
         "job": None,
     }
+
+
+def _traits(box: BoxedTool) -> ToolTraits:
+    """The tool as what streams is weighed: where each call is judged by itself, none is a change before it is known."""
+    if box.tool.policy.effect != SideEffect.UNKNOWN:
+        return box.traits
+    return replace(box.traits, reads_call=lambda arguments: box.tool.effect_of(arguments) == SideEffect.NONE)

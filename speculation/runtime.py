@@ -90,6 +90,7 @@ class SessionRuntime:
                 )
             case _:
                 pass
+        self.forecast.hear(event)
 
     def turn_ended(self, turn: int, ended: TurnEnded) -> None:
         calls = [asdict(call) for call in ended.calls]

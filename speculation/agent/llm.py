@@ -15,7 +15,16 @@ from openai.types.chat.chat_completion_chunk import ChoiceDelta
 from speculation.agent import json_calls, native_calls
 from speculation.agent.json_calls import JsonTurn
 from speculation.agent.native_calls import NativeTurn
-from speculation.agent.types import FirstToken, Message, ModelError, ModelEvent, ModelStream, ToolSpec, TurnEnded
+from speculation.agent.types import (
+    FirstToken,
+    Message,
+    ModelError,
+    ModelEvent,
+    ModelStream,
+    ThinkingDelta,
+    ToolSpec,
+    TurnEnded,
+)
 
 Style = Literal["native", "json"]
 RETRY_SECONDS = 2.0
@@ -83,6 +92,8 @@ class OpenAIModel:
                     if not has_begun and _says_something(choice.delta):
                         has_begun = True
                         yield FirstToken()
+                    if thought := _thought(choice.delta):
+                        yield ThinkingDelta(thought)
                     yield from grown.add(choice.delta)
                     if choice.finish_reason:
                         finish_reason = choice.finish_reason
@@ -143,9 +154,15 @@ def retry_after_seconds(headers: Mapping[str, str], now: Callable[[], float] = t
 
 
 def _says_something(delta: ChoiceDelta) -> bool:
-    """Reasoning that some servers stream apart counts: the prompt has been read."""
+    """Reasoning counts: the prompt has been read."""
+    return bool(delta.content or delta.tool_calls or _thought(delta))
+
+
+def _thought(delta: ChoiceDelta) -> str:
+    """The reasoning that some servers stream apart, under one name or the other."""
     extra: Mapping[str, Any] = delta.model_extra or {}
-    return bool(delta.content or delta.tool_calls or extra.get("reasoning_content") or extra.get("reasoning"))
+    thought = extra.get("reasoning_content") or extra.get("reasoning")
+    return thought if isinstance(thought, str) else ""
 
 
 def _usage(chunk: ChatCompletionChunk) -> dict[str, int]:

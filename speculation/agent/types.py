@@ -55,6 +55,13 @@ class TextDelta:
 
 
 @dataclass(frozen=True)
+class ThinkingDelta:
+    """What the model thinks before it speaks, from servers that stream it. It is no part of the conversation."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class ToolNamed:
     """The tool's name of the call at `index` is known."""
 
@@ -89,7 +96,7 @@ class TurnEnded:
     usage: Mapping[str, int] = field(default_factory=dict)
 
 
-ModelEvent = FirstToken | TextDelta | ToolNamed | ArgumentsDelta | ArgumentsSealed | TurnEnded
+ModelEvent = FirstToken | TextDelta | ThinkingDelta | ToolNamed | ArgumentsDelta | ArgumentsSealed | TurnEnded
 
 ModelStream = Generator[ModelEvent, None, None]
 """One turn as it streams. Closing it stops the request."""

@@ -1,23 +1,26 @@
 """Making a likely tool concrete: from the values its sources have now to whole calls with their probabilities.
 
-A value is as likely as its most reliable source. Arguments are combined as if independent, corrected by the counts of
-sets of sources that were seen to go together; a call asked for before is only ever predicted as "again".
+Arguments are combined as if independent, corrected by the counts of sets of sources that were seen to go together; a call
+asked for before is only ever predicted as "again", unless the tool's calls come again as a matter of course.
 """
 
-import heapq
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from speculation.engine.memory import Memory
 from speculation.engine.priors import Chance, Priors
-from speculation.engine.roster import AGAIN_RANKS, WHOLE, again_text, template_parts
-from speculation.engine.values import Identity, identity
+from speculation.engine.roster import AGAIN_RANKS, WHOLE, Roster, again_text, template_parts
+from speculation.engine.value_choice import Option
+from speculation.engine.values import Identity
 
 MAX_VALUES = 6
 """Values of one argument that are combined with those of others."""
-MAX_CALLS = 12
+MAX_CALLS = 8
+
+_likeliness = attrgetter("next")
 
 
 @dataclass(slots=True)
@@ -27,126 +30,127 @@ class Candidate:
     arguments: dict[str, Any]
     next: float
     soon: float
-    sources: dict[str, str] = field(default_factory=dict)
+    chosen: Sequence["_Value"] = ()
+    whole: str = ""
+    """Where the whole call comes from, if not from one source an argument."""
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Per argument where its value was taken from."""
+        return {WHOLE: self.whole} if self.whole else {v.name: v.source for v in self.chosen}
 
 
 @dataclass(slots=True)
 class _Value:
-    value: Any
+    name: str
+    option: Option
     next: float
     soon: float
-    all_sources: list[str]
+    roster: Roster
 
     @property
     def source(self) -> str:
-        return self.all_sources[0]
+        return self.roster.texts[self.option.sources[0]]
 
 
-def bind(priors: Priors, memory: Memory, tool: str) -> tuple[list[Candidate], str]:
-    """Candidates for a call of the tool, and, if there are none, the reason."""
-    chances = priors.chances(tool, memory.signatures)
-    asked = memory.asked.get(tool, {})
-    found: dict[Identity, Candidate] = {}
-    _again(found, asked, chances.get(WHOLE, {}))
+def bind(priors: Priors, memory: Memory, tool: str, repeats: bool) -> tuple[list[Candidate], str]:
+    """Candidates for a call of the tool, and, if there are none, the reason. `repeats`: as ToolTraits.repeats."""
+    asked = {} if repeats else memory.asked.get(tool, {})
+    wholes = priors.wholes(tool, memory.signatures)
+    found: dict[Identity, Candidate] = _again(asked, wholes) if asked else {}
     reason = "never seen with arguments"
     for share, names in priors.shapes(tool):
-        values, missing = _values(priors, memory, tool, names)
+        values, missing = _values(priors, memory, tool, names, not repeats and len(names) == 1)
         if missing:
             reason = reason if found else missing
             continue
-        for candidate in _combine(names, values, chances.get(WHOLE, {})):
-            call = identity(tool, candidate.arguments)
+        for key, candidate in _combine(names, values, wholes).items():
+            call = (tool, key)
             if call not in asked and call not in found:
-                candidate.next, candidate.soon = candidate.next * share, candidate.soon * share
+                candidate.next *= share
+                candidate.soon *= share
                 found[call] = candidate
-    total = sum(candidate.next for candidate in found.values())
+    total = sum([candidate.next for candidate in found.values()])
     if total > 1.0:
         for candidate in found.values():
             candidate.next /= total
     return list(found.values()), reason
 
 
-def _again(
-    found: dict[Identity, Candidate], asked: Mapping[Identity, Mapping[str, Any]], chances: Mapping[str, Chance]
-) -> None:
+def _again(asked: Mapping[Identity, Mapping[str, Any]], wholes: Mapping[str, Chance]) -> dict[Identity, Candidate]:
+    found = {}
     for rank, (call, arguments) in enumerate(list(asked.items())[: -AGAIN_RANKS - 1 : -1]):
-        chance = chances.get(again_text(rank))
+        chance = wholes.get(again_text(rank))
         if chance is not None:
-            found[call] = Candidate(dict(arguments), chance.next, chance.soon, {WHOLE: again_text(rank)})
-
-
-def _values(
-    priors: Priors, memory: Memory, tool: str, names: Sequence[str]
-) -> tuple[dict[str, dict[Any, _Value]], str]:
-    """Per argument its distinct values with their chances; and, where an argument has none, why."""
-    rosters = priors.rosters(tool)
-    situation = memory.signatures[-1] if memory.signatures else ""
-    values: dict[str, dict[Any, _Value]] = {}
-    for name in names:
-        roster = rosters.get(name)
-        options = list(roster.options(memory, len(names) == 1).values()) if roster else []
-        if not options or roster is None:
-            return {}, f"no source of {name} has a value"
-        chances = priors.choice(tool, name).chances(options, situation)
-        values[name] = {
-            option.key: _Value(option.value, after, soon, [roster.texts[i] for i in option.sources])
-            for option, (after, soon) in zip(options, chances, strict=True)
-        }
-    return values, ""
-
-
-def _combine(
-    names: Sequence[str], values: Mapping[str, Mapping[Any, _Value]], sets: Mapping[str, Chance]
-) -> list[Candidate]:
-    if len(names) == 1:
-        name = names[0]
-        return [Candidate({name: v.value}, v.next, v.soon, {name: v.source}) for v in values[name].values()]
-    best = [heapq.nlargest(MAX_VALUES, values[name].values(), key=lambda v: v.next) for name in names]
-    calls: dict[Identity, Candidate] = {}
-    for chosen in _likeliest(best):
-        candidate = Candidate(
-            {n: v.value for n, v in zip(names, chosen, strict=True)},
-            math.prod(v.next for v in chosen),
-            math.prod(v.soon for v in chosen),
-            {n: v.source for n, v in zip(names, chosen, strict=True)},
-        )
-        calls[identity("", candidate.arguments)] = candidate
-    _correct(calls, names, values, sets)
-    return list(calls.values())
-
-
-def _likeliest(best: Sequence[Sequence[_Value]]) -> list[tuple[_Value, ...]]:
-    """The MAX_CALLS combinations with the largest products, each list being sorted already."""
-    start = (0,) * len(best)
-    heap = [(-math.prod(v[0].next for v in best), start)]
-    seen = {start}
-    found: list[tuple[_Value, ...]] = []
-    while heap and len(found) < MAX_CALLS:
-        _, at = heapq.heappop(heap)
-        found.append(tuple(values[i] for values, i in zip(best, at, strict=True)))
-        for place in range(len(at)):
-            step = (*at[:place], at[place] + 1, *at[place + 1 :])
-            if step[place] < len(best[place]) and step not in seen:
-                seen.add(step)
-                heapq.heappush(heap, (-math.prod(v[i].next for v, i in zip(best, step, strict=True)), step))
+            found[call] = Candidate(dict(arguments), chance.next, chance.soon, whole=again_text(rank))
     return found
 
 
-def _correct(
-    calls: dict[Identity, Candidate],
-    names: Sequence[str],
-    values: Mapping[str, Mapping[Any, _Value]],
-    sets: Mapping[str, Chance],
-) -> None:
-    """Raise the calls that known sets of sources lead to."""
-    by_source: dict[tuple[str, str], Any] = {}
+def _values(
+    priors: Priors, memory: Memory, tool: str, names: Sequence[str], fresh_only: bool
+) -> tuple[list[list[_Value]], str]:
+    """Per argument its distinct values with their chances; and, where an argument has none, why."""
+    rosters = priors.rosters(tool)
+    situation = memory.signatures[-1] if memory.signatures else ""
+    values = []
     for name in names:
-        for value in values[name].values():
-            by_source.update(dict.fromkeys(((name, source) for source in value.all_sources), value.value))
+        roster = rosters.get(name)
+        options = list(roster.options(memory, fresh_only).values()) if roster else []
+        if not options or roster is None:
+            return [], f"no source of {name} has a value"
+        chances = priors.choice(tool, name).chances(options, situation)
+        values.append(
+            [_Value(name, option, after, soon, roster) for option, (after, soon) in zip(options, chances, strict=True)]
+        )
+    return values, ""
+
+
+Key = tuple[tuple[str, Hashable], ...]
+
+
+def _combine(
+    names: Sequence[str], values: Sequence[Sequence[_Value]], sets: Mapping[str, Chance]
+) -> dict[Key, Candidate]:
+    """The likeliest calls, by the names and keys of their arguments."""
+    if len(names) == 1:
+        best: Iterable[tuple[float, float, tuple[_Value, ...]]] = [(v.next, v.soon, (v,)) for v in values[0]]
+    else:
+        best = _likeliest(values)
+    calls = {_key(chosen): Candidate(_arguments(chosen), after, soon, chosen) for after, soon, chosen in best}
+    if len(names) > 1 and sets:
+        _correct(calls, values, sets)
+    return calls
+
+
+def _key(chosen: Sequence[_Value]) -> Key:
+    return tuple([(v.name, v.option.key) for v in chosen])
+
+
+def _arguments(chosen: Sequence[_Value]) -> dict[str, Any]:
+    return {v.name: v.option.value for v in chosen}
+
+
+def _likeliest(values: Sequence[Sequence[_Value]]) -> list[tuple[float, float, tuple[_Value, ...]]]:
+    """The MAX_CALLS combinations with the largest products; whatever is not among the best beginnings cannot be."""
+    best: list[tuple[float, float, tuple[_Value, ...]]] = [(1.0, 1.0, ())]
+    for of_argument in values:
+        likely = nlargest(MAX_VALUES, of_argument, key=_likeliness)
+        longer = [(p * v.next, soon * v.soon, (*chosen, v)) for p, soon, chosen in best for v in likely]
+        best = nlargest(MAX_CALLS, longer, key=itemgetter(0))
+    return best
+
+
+def _correct(calls: dict[Key, Candidate], values: Sequence[Sequence[_Value]], sets: Mapping[str, Chance]) -> None:
+    """Raise the calls that known sets of sources lead to."""
+    by_source = {
+        (v.name, v.roster.texts[index]): v for of_argument in values for v in of_argument for index in v.option.sources
+    }
     for text, chance in sets.items():
-        parts = template_parts(text)
-        if len(parts) != len(names) or any((n, parts.get(n, "")) not in by_source for n in names):
+        chosen = [by_source.get(part) for part in template_parts(text).items()]
+        if len(chosen) != len(values) or None in chosen:
             continue
-        arguments = {n: by_source[n, parts[n]] for n in names}
-        known = calls.setdefault(identity("", arguments), Candidate(arguments, 0.0, 0.0, dict(parts)))
+        complete = [value for value in chosen if value is not None]
+        known = calls.get(key := _key(complete))
+        if known is None:
+            known = calls[key] = Candidate(_arguments(complete), 0.0, 0.0, complete)
         known.next, known.soon = max(known.next, chance.next), max(known.soon, chance.soon)

@@ -15,6 +15,7 @@ MAX_FAMILIES = 12
 MAX_CONSTANT_CHARS = 80
 CHOSEN_FROM = ("result", "results", "any")
 """Places whose elements are compared with what was asked: elsewhere their order says more."""
+WORK = ("files", "names", "commands", "checks", "filled")
 _MANY = re.compile(r"[\[{~]")
 
 
@@ -31,6 +32,8 @@ def discover(memory: Memory, tool: str, argument: str, value: Any) -> list[Sourc
         found += _part_of_name(memory, value)
     if not found and type(value) is str:
         found += _compose(memory, tool, argument, value)
+    if type(value) is str:
+        found += [Source(family, "each") for family in _lists_of_work(memory, value)]
     if len(constant := json.dumps(value, sort_keys=True, default=str)) <= MAX_CONSTANT_CHARS:
         found.append(Source(constant=constant))
     return found
@@ -121,6 +124,13 @@ def _unused(family: Family, view: View, position: int, used: Container[Hashable]
         yield Source(family, "next", rank)
     if position > 0 and keys[position - 1] in used and not any(k in used for k in keys[position + 1 :]):
         yield Source(family, "following")
+
+
+def _lists_of_work(memory: Memory, value: str) -> Iterator[Family]:
+    """A list of the workspace explains a value alone: others lead to it by accident."""
+    for kind in WORK:
+        if _holds(memory, family := Family("work", "", f"~{kind}"), value):
+            yield family
 
 
 def choices_in(found: Iterable[Source], memory: Memory) -> Iterator[Source]:

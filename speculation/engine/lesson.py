@@ -32,8 +32,9 @@ Values = dict[str, tuple[Any, Hashable]]
 class Learner:
     """What is shared by all lessons of one tool: the rosters of its arguments, kept in step with their counts."""
 
-    def __init__(self, tool: str, base: Row) -> None:
-        self.tool, self.base = tool, base
+    def __init__(self, tool: str, base: Row, repeats: bool) -> None:
+        """`repeats`: as ToolTraits.repeats: what was asked before is a candidate like any other."""
+        self.tool, self.base, self.repeats = tool, base, repeats
         self.sets: dict[str, tuple[tuple[str, str], ...]] = {
             text: tuple(parts.items()) for text in base.sources.get(WHOLE, {}) if (parts := template_parts(text))
         }
@@ -87,7 +88,7 @@ class Lesson:
         self.learner, self.memory, self.tool, self.rows = learner, memory, learner.tool, rows
         self.weight, self.times, self.base = weight, times, learner.base
         self.situation = memory.signatures[-1] if memory.signatures else ""
-        self.asked = memory.asked.get(self.tool, {})
+        self.asked = {} if learner.repeats else memory.asked.get(self.tool, {})
         self.is_next = step.tool == self.tool
         self.soon = calls
         self.identities = [identity(self.tool, arguments) for _, arguments in calls]
@@ -106,7 +107,7 @@ class Lesson:
             return
         is_next = self.is_next and self.identities[0] not in self.asked
         self._see(is_next)
-        alone = all(len(arguments) == 1 for _, arguments in fresh)
+        alone = not self.learner.repeats and all(len(arguments) == 1 for _, arguments in fresh)
         values = {
             argument: self._learn_argument(argument, fresh, is_next, alone)
             for argument in dict.fromkeys(name for _, arguments in fresh for name in arguments)
@@ -198,7 +199,9 @@ class Lesson:
                 roster.add(text, known[text])
                 values[text] = (value, key_of(value))
         for source in choices_in(found, self.memory):
-            if (text := str(source)) not in known and sum(text.startswith("each") for text in known) < MAX_CHOSEN_FROM:
+            if (text := str(source)) not in known and sum(
+                text.startswith("each of r") for text in known
+            ) < MAX_CHOSEN_FROM:
                 known[text] = self._introduced(source, is_next)
                 roster.add(text, known[text])
         if len(known) > MAX_SOURCES * 1.5:

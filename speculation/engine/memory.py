@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from speculation.engine.types import Event, EventKind, ToolTraits
 from speculation.engine.values import NOTHING, Identity, Parsed, View, identity, read, stems, tokens_of
+from speculation.engine.workspace import Workspace
 
 MAX_RESULTS = 12
 """Results of one tool that are still looked into."""
@@ -46,8 +47,7 @@ class Memory:
         self.asked: dict[str, dict[Identity, Mapping[str, Any]]] = {}
         """Tool to its distinct calls, the latest last; arguments without the cosmetic ones."""
         self.used: dict[tuple[str, str], dict[Hashable, None]] = {}
-        self.question = 0
-        """Steps whenever `query` changes."""
+        self.workspace = Workspace()
         self._texts: dict[str, list[str]] = {"user": [], "said": []}
         self._query: set[str] = set()
         self._unread: list[str] = []
@@ -65,14 +65,14 @@ class Memory:
         if event.kind != EventKind.LLM:
             self.signatures.append(str(event.signature))
             self._signs = None
+        self.workspace.observe(event, traits)
 
     def _observe_words(self, kind: str, text: str) -> None:
-        self._forget(kind)
+        self._forget(kind, "work")
         self._texts[kind].append(text)
         if kind == "user":
             words = stems(text)
             self._query |= words
-            self.question += 1
             self._marks = [
                 *sorted(words)[:MAX_WORDS],
                 *(f"~{shape}" for shape in tokens_of(text) if not shape.isalpha()),
@@ -87,9 +87,9 @@ class Memory:
         self._marks = parsed.marks
         self.calls.setdefault(event.tool, []).append(event.arguments)
         arguments, call = event.arguments, identity(event.tool, event.arguments)
-        if traits is not None and (traits.cosmetic_arguments or traits.shell_argument):
-            call = traits.identity(event.arguments)
-            arguments = {name: value for name, value in arguments.items() if name not in traits.cosmetic_arguments}
+        if traits is not None and traits.unimportant:
+            arguments = {name: value for name, value in arguments.items() if name not in traits.unimportant}
+            call = identity(event.tool, arguments)
         asked = self.asked.setdefault(event.tool, {})
         asked.pop(call, None)
         asked[call] = arguments
@@ -97,7 +97,6 @@ class Memory:
             self.used.setdefault((event.tool, name), {})[key] = None
             if type(key) is str and " " in key:
                 self._unread.append(key)
-                self.question += 1
 
     def _forget(self, *owners: str) -> None:
         for owner in owners:
@@ -154,6 +153,8 @@ class Memory:
                 return View((calls[-1][path[1:]],)) if calls and path[1:] in calls[-1] else NOTHING
             case "arguments":
                 return _view(c[path[1:]] for c in reversed(self.calls.get(tool, ())) if path[1:] in c)
+            case "work":
+                return _view(self.workspace.values(path[1:]))
         texts = islice(reversed(self._texts.get(kind, ())), MAX_MESSAGES)
         return _view(token for text in texts for token in tokens_of(text).get(path[1:], ()))
 

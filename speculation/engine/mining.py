@@ -97,16 +97,16 @@ class Miner:
     def _teach(
         self, memory: Memory, step: Step, tool: str, calls: list[tuple[int, Event]], rows: list[Row], times: float
     ) -> None:
-        learner = self._learners.get(tool)
+        learner, traits = self._learners.get(tool), self._tools.get(tool)
         if learner is None or learner.base is not rows[0]:
-            learner = self._learners[tool] = Learner(tool, rows[0])
+            learner = self._learners[tool] = Learner(tool, rows[0], traits is not None and traits.repeats)
         told = [(turns, self._identity_arguments(call)) for turns, call in calls]
         Lesson(learner, memory, step, told, rows, self._table.weight * times, times).learn()
 
     def _identity_arguments(self, call: Event) -> dict[str, Any]:
         traits = self._tools.get(call.tool)
-        cosmetic = traits.cosmetic_arguments if traits else ()
-        return {name: value for name, value in call.arguments.items() if name not in cosmetic}
+        left_out = traits.unimportant if traits else ()
+        return {name: value for name, value in call.arguments.items() if name not in left_out}
 
 
 def _lead(lead: list[float], step: Step, call: Event, weight: float) -> None:

@@ -13,8 +13,10 @@ from speculation.engine.priors import Outlook, Priors
 from speculation.engine.types import Abstention, Event, Pattern, Prediction, ToolTraits
 from tools.base import ToolCall
 
-MAX_TOOLS = 10
+MAX_TOOLS = 6
 """Tools that are made concrete at one prediction."""
+BOUND, OTHERWISE = 1.5, 0.1
+"""A tool's best call is hardly likelier than so many times the share of its calls that could be made concrete, and a bit."""
 ABSTAIN_ABOVE = 0.1
 """A tool less likely than this is left out without a word."""
 
@@ -36,6 +38,10 @@ class Predictor:
         """A predictor for one session, which has seen nothing yet."""
         return SessionPredictor(self)
 
+    def repeats(self, tool: str) -> bool:
+        traits = self.tools.get(tool)
+        return traits is not None and traits.repeats
+
     def reads_only(self, tool: str) -> bool:
         traits = self.tools.get(tool)
         return traits is not None and traits.reads_only
@@ -47,9 +53,11 @@ class SessionPredictor:
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
         self._memory = Memory()
+        self._bound: dict[str, tuple[list[Candidate], str]] = {}
 
     def observe(self, event: Event) -> None:
         """One more event of the session."""
+        self._bound.clear()
         self._memory.observe(event, self._predictor.tools.get(event.tool))
         self._memory.read_ahead()
 
@@ -63,28 +71,38 @@ class SessionPredictor:
         abstained: list[Abstention] = []
         count = 0
         for outlook in self._outlooks(only_reads):
-            if len(best) == k and best[0][0] >= (outlook.soon if only_reads else outlook.next):
-                break
-            candidates, reason = bind(self._predictor.priors, self._memory, outlook.tool)
+            chance = outlook.soon if only_reads else outlook.next
+            if len(best) == k and best[0][0] >= chance * min(1.0, BOUND * outlook.concrete + OTHERWISE):
+                continue
+            candidates, reason = self._bind(outlook.tool)
             if not candidates and outlook.next >= ABSTAIN_ABOVE:
                 abstained.append(Abstention(outlook.tool, outlook.next, reason))
             for candidate in candidates:
                 count += 1
-                worth = outlook.soon * candidate.soon if only_reads else outlook.next * candidate.next
-                entry = (worth, -count, outlook, candidate)
+                entry = (chance * (candidate.soon if only_reads else candidate.next), -count, outlook, candidate)
                 if len(best) < k:
                     heapq.heappush(best, entry)
-                elif worth > best[0][0]:
+                elif entry[0] > best[0][0]:
                     heapq.heapreplace(best, entry)
         best.sort(reverse=True)
         return [self._prediction(outlook, candidate) for _, _, outlook, candidate in best], abstained
 
+    def _bind(self, tool: str) -> tuple[list[Candidate], str]:
+        """The tool's candidates; found once until the next event."""
+        known = self._bound.get(tool)
+        if known is None:
+            predictor = self._predictor
+            known = self._bound[tool] = bind(predictor.priors, self._memory, tool, predictor.repeats(tool))
+        return known
+
     def _outlooks(self, only_reads: bool) -> list[Outlook]:
-        """Tools to be looked at, the likeliest first."""
+        """Tools to be looked at, the most promising first."""
         outlooks = self._predictor.priors.outlook(self._memory.signatures, self._memory.signs())
         if only_reads:
             outlooks = [outlook for outlook in outlooks if self._predictor.reads_only(outlook.tool)]
-            outlooks.sort(key=lambda outlook: -outlook.soon)
+            outlooks.sort(key=lambda o: -o.soon * o.concrete)
+        else:
+            outlooks.sort(key=lambda o: -o.next * o.concrete)
         return outlooks[:MAX_TOOLS]
 
     def _prediction(self, outlook: Outlook, candidate: Candidate) -> Prediction:
@@ -93,7 +111,7 @@ class SessionPredictor:
             call=ToolCall(outlook.tool, candidate.arguments),
             probability=probability,
             probability_before_write=min(0.99, max(probability, outlook.soon * candidate.soon)),
-            pattern=outlook.pattern,
+            pattern=self._predictor.priors.pattern_key(self._memory.signatures, outlook.tool),
             expected_use_seconds=self._predictor.priors.use_seconds(outlook.tool),
             sources=candidate.sources,
         )

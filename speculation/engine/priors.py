@@ -1,15 +1,20 @@
 """What patterns say before a session's values are looked at: each tool's chances in a context, each source's reliability.
 
 The counts under the longest known context are blended with those of ever shorter ones by how often and how diversely each
-was seen (Witten and Bell's escape estimate, as in PPM). A source's reliability is blended over contexts in the same way.
+was seen (Witten and Bell's escape estimate, as in PPM), and that blend with what was learned (tool_choice.py).
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from speculation.engine.counts import MAX_MAPPING_CONTEXT, Context, Place, Row, Table, suffixes
 from speculation.engine.roster import WHOLE, Roster, Tally
+from speculation.engine.tool_choice import Floats
 from speculation.engine.types import Pattern
 from speculation.engine.value_choice import ValueChoice
 
@@ -21,23 +26,23 @@ CONTEXT_WEIGHT = 4.0
 MIN_PROBABILITY = 0.004
 MAX_SHAPES = 2
 MAX_SOURCES = 40
-MIN_RELIABILITY = 0.06
+MIN_RELIABILITY = 0.12
 """Sources more seldom right than this are not looked at."""
 STEPS_FOR_HALF = 150.0
 """So many steps learned, and the learned choice of the tool counts as much as the blend of contexts."""
 DEFAULT_USE_SECONDS = 3.0
 UNTAUGHT = ValueChoice()
+UNCOUNTED = (0.0, 0.0, 0.0, 0.0)
 
 
 class Outlook(NamedTuple):
-    """A tool's chances in a context."""
+    """A tool's chances now."""
 
     tool: str
     next: float
     soon: float
-    pattern: str
-    is_decided: bool = False
-    """True if an operator set the probability."""
+    concrete: float
+    """How often, in the past, a call of the tool could be made concrete."""
 
 
 class Chance(NamedTuple):
@@ -48,13 +53,19 @@ class Chance(NamedTuple):
 
 
 class Priors:
-    """The patterns of one agent, indexed for look-up. Immutable but for its caches."""
+    """The patterns of one agent, indexed for look-up. Immutable but for its caches. Arrays have a column a tool."""
 
     def __init__(self, patterns: Iterable[Pattern], half_life_sessions: float) -> None:
         self._table = Table("", patterns, half_life_sessions)
-        self._outlooks: dict[Context, list[Outlook]] = {}
-        self._chances: dict[tuple[str, Context], dict[str, dict[str, Chance]]] = {}
         self._base = self._table.places.get((), Place()).rows
+        self._tools = [tool for tool, row in self._base.items() if row.enabled]
+        self._columns = {tool: column for column, tool in enumerate(self._tools)}
+        self._learned = self._columns_of_learned()
+        steps = self._table.tools.steps
+        self._share = steps / (steps + STEPS_FOR_HALF)
+        self._places: dict[Context, tuple[Floats, Floats]] = {}
+        self._blends: dict[Context, tuple[Floats, NDArray[np.intp]]] = {}
+        self._wholes: dict[tuple[str, Context], dict[str, Chance]] = {}
         self._rosters = {
             tool: {
                 a: Roster(tool, a, {source: tallies[source] for source in _best(tallies)})
@@ -64,105 +75,109 @@ class Priors:
             for tool, row in self._base.items()
         }
         self._shapes = {tool: _shares(row.shapes) for tool, row in self._base.items()}
+        self._concrete = {tool: self._share_concrete(tool) for tool in self._tools}
+
+    def _columns_of_learned(self) -> NDArray[np.intp]:
+        """For each tool its column in the learned choice; all tools of a table are in it, or none."""
+        known = self._table.tools.tools
+        return np.array([known[tool] for tool in self._tools if tool in known], dtype=np.intp)
+
+    def _share_concrete(self, tool: str) -> float:
+        shapes = self._shapes[tool]
+        return max((prod(self.choice(tool, name).derivable for name in names) for _, names in shapes), default=1.0)
 
     def outlook(self, signatures: Sequence[str], signs: Sequence[str]) -> list[Outlook]:
-        """Every tool's chances now, the likeliest first. The empty tool, an answer, is left out.
+        """The tools that may come next or soon, the likeliest first. The empty tool, an answer, is left out.
 
         The more steps were learned from, the more the learned choice counts beside the counts of contexts.
         """
-        outlooks = self._outlook(signatures)
-        learned = self._table.tools.chances(signs)
-        steps = self._table.tools.steps
-        share = steps / (steps + STEPS_FOR_HALF) if learned else 0.0
-        found = [
-            o if o.is_decided or o.tool not in learned else _mixed(o, *learned[o.tool], share)
-            for o in outlooks
-            if o.tool
-        ]
-        return sorted([o for o in found if o.soon >= MIN_PROBABILITY], key=lambda o: (-o.next, o.tool))
-
-    def _outlook(self, signatures: Sequence[str]) -> list[Outlook]:
         known = [context for context in suffixes(signatures) if context in self._table.places]
         if not known:
             return []
-        longest = known[-1]
-        if longest not in self._outlooks:
-            self._outlooks[longest] = self._blend(known)
-        return self._outlooks[longest]
-
-    def _blend(self, contexts: Sequence[Context]) -> list[Outlook]:
-        places = [self._table.places[context] for context in contexts]
-        tools = [tool for tool, row in self._base.items() if row.enabled]
-        after = dict.fromkeys(tools, 1.0 / (len(tools) + 1))
-        soon: dict[str, float] = {}
-        pattern = dict.fromkeys(tools, contexts[0])
-        for context, place in zip(contexts, places, strict=True):
-            escape = float(sum(1 for row in place.rows.values() if row.support > 0))
-            for tool in tools:
-                row = place.rows.get(tool)
-                support = row.support if row else 0.0
-                after[tool] = (
-                    (support + escape * after[tool]) / (place.occurrences + escape)
-                    if place.occurrences
-                    else after[tool]
-                )
-                if len(context) <= MAX_MAPPING_CONTEXT:
-                    before = soon.get(tool, after[tool])
-                    soon[tool] = ((row.soon if row else 0.0) + CONTEXT_WEIGHT * before) / (
-                        place.occurrences + CONTEXT_WEIGHT
-                    )
-                if row is not None and row.support > 0:
-                    pattern[tool] = context
-        fixed = self._apply_overrides(places, after, soon)
-        found = [
-            Outlook(t, after[t], max(after[t], soon.get(t, 0.0)), Pattern("", pattern[t], t, 0.0, 0.0).key, t in fixed)
-            for t in tools
-            if t in after
+        chances, decided = self._blend(known)
+        if len(self._learned) == len(self._tools):
+            learned = self._table.tools.chances(signs)[:, self._learned]
+            mixed = chances + self._share * (learned - chances)
+            mixed[:, decided] = chances[:, decided]
+            chances = mixed
+        np.maximum(chances[0], chances[1], out=(soon := chances[1].copy()))
+        best = np.argsort(-chances[0], kind="stable")
+        after, soon_list, tools = chances[0].tolist(), soon.tolist(), self._tools
+        return [
+            Outlook(tools[i], after[i], soon_list[i], self._concrete[tools[i]])
+            for i in best.tolist()
+            if soon_list[i] >= MIN_PROBABILITY and tools[i]
         ]
-        return sorted(found, key=lambda o: (-o.next, o.tool))
 
-    def _apply_overrides(self, places: Sequence[Place], after: dict[str, float], soon: dict[str, float]) -> set[str]:
-        """An operator's word, the longest context's first: disabled is never, a probability is as given. Returns the latter's tools."""
-        fixed: dict[str, float] = {}
-        for place in places:
-            for tool, row in place.rows.items():
+    def _blend(self, contexts: Sequence[Context]) -> tuple[Floats, NDArray[np.intp]]:
+        """Counts of all known contexts as chances, and the columns where an operator decided."""
+        longest = contexts[-1]
+        if longest not in self._blends:
+            count = len(self._tools)
+            after = np.full(count, 1.0 / (count + 1))
+            soon = after
+            for context in contexts:
+                support, came_soon = self._counts(context)
+                occurrences = self._table.places[context].occurrences
+                escape = float(np.count_nonzero(support))
+                if occurrences:
+                    after = (support + escape * after) / (occurrences + escape)
+                if len(context) <= MAX_MAPPING_CONTEXT:
+                    before = soon if context else after
+                    soon = (came_soon + CONTEXT_WEIGHT * before) / (occurrences + CONTEXT_WEIGHT)
+            self._blends[longest] = self._overruled(contexts, np.stack([after, np.maximum(after, soon)]))
+        return self._blends[longest]
+
+    def _counts(self, context: Context) -> tuple[Floats, Floats]:
+        """How often each tool came next in the context, and before the next change of the world."""
+        known = self._places.get(context)
+        if known is None:
+            support, soon = np.zeros(len(self._tools)), np.zeros(len(self._tools))
+            for tool, row in self._table.places[context].rows.items():
+                column = self._columns.get(tool)
+                if column is not None:
+                    support[column], soon[column] = row.support, row.soon
+            known = self._places[context] = support, soon
+        return known
+
+    def _overruled(self, contexts: Sequence[Context], chances: Floats) -> tuple[Floats, NDArray[np.intp]]:
+        """An operator's word, the longest context's first: disabled is never, a probability is as given."""
+        fixed: dict[int, float] = {}
+        for context in contexts:
+            for tool, row in self._table.places[context].rows.items():
+                column = self._columns.get(tool)
+                if column is None:
+                    continue
                 if not row.enabled:
-                    after.pop(tool, None)
-                    soon.pop(tool, None)
+                    fixed[column] = 0.0
                 elif row.probability_override is not None:
-                    fixed[tool] = row.probability_override
-        fixed = {tool: p for tool, p in fixed.items() if tool in after}
-        rest = sum(p for tool, p in after.items() if tool not in fixed)
-        room = max(0.0, 1.0 - sum(fixed.values()))
-        scale = room / rest if fixed and rest > room else 1.0
-        after.update({tool: p * scale for tool, p in after.items()})
-        after.update(fixed)
-        soon.update(fixed)
-        return set(fixed)
+                    fixed[column] = row.probability_override
+        columns = np.array(list(fixed), dtype=np.intp)
+        if fixed:
+            chances[:, columns] = 0.0
+            rest, room = chances[0].sum(), max(0.0, 1.0 - sum(fixed.values()))
+            if rest > room:
+                chances *= room / rest
+            chances[:, columns] = list(fixed.values())
+        return chances, columns
 
-    def chances(self, tool: str, signatures: Sequence[str]) -> dict[str, dict[str, Chance]]:
-        """Argument (or WHOLE) to source to its reliability now."""
+    def pattern_key(self, signatures: Sequence[str], tool: str) -> str:
+        """The key of the pattern with the longest context in which the tool was seen to come next."""
+        found: Context = ()
+        for context in suffixes(signatures):
+            place = self._table.places.get(context)
+            if place and (row := place.rows.get(tool)) and row.support > 0:
+                found = context
+        return Pattern("", found, tool, 0.0, 0.0).key
+
+    def wholes(self, tool: str, signatures: Sequence[str]) -> dict[str, Chance]:
+        """Earlier calls again, and sets of sources that go together, with their reliability now."""
         contexts = suffixes(signatures)[: MAX_MAPPING_CONTEXT + 1]
         rows = [(c, row) for c in contexts if (place := self._table.places.get(c)) and (row := place.rows.get(tool))]
         key = (tool, rows[-1][0] if rows else ())
-        if key not in self._chances:
-            self._chances[key] = self._weigh([row for _, row in rows])
-        return self._chances[key]
-
-    def _weigh(self, rows: Sequence[Row]) -> dict[str, dict[str, Chance]]:
-        found: dict[str, dict[str, Chance]] = {}
-        for argument, tallies in rows[0].sources.items():
-            chances = found[argument] = {}
-            for source in _best(tallies):
-                after = soon = PRIOR_RIGHT
-                weight = PRIOR_WEIGHT
-                for row in rows:
-                    right, available, right_soon, available_soon = row.sources.get(argument, {}).get(source, (0.0,) * 4)
-                    after = (right + weight * after) / (available + weight)
-                    soon = (right_soon + weight * soon) / (available_soon + weight)
-                    weight = CONTEXT_WEIGHT
-                chances[source] = Chance(after, soon)
-        return found
+        if key not in self._wholes:
+            self._wholes[key] = _weigh([row for _, row in rows])
+        return self._wholes[key]
 
     def choice(self, tool: str, argument: str) -> ValueChoice:
         """How one of the argument's values is chosen."""
@@ -181,15 +196,25 @@ class Priors:
         return total / count if count else DEFAULT_USE_SECONDS
 
 
+def _weigh(rows: Sequence[Row]) -> dict[str, Chance]:
+    """The reliability of a tool's whole calls, blended over contexts from the shortest to the longest."""
+    found: dict[str, Chance] = {}
+    for source in _best(rows[0].sources.get(WHOLE, {})) if rows else ():
+        after = soon = PRIOR_RIGHT
+        weight = PRIOR_WEIGHT
+        for row in rows:
+            right, available, right_soon, available_soon = row.sources.get(WHOLE, {}).get(source, UNCOUNTED)
+            after = (right + weight * after) / (available + weight)
+            soon = (right_soon + weight * soon) / (available_soon + weight)
+            weight = CONTEXT_WEIGHT
+        found[source] = Chance(after, soon)
+    return found
+
+
 def _best(tallies: Mapping[str, Tally]) -> list[str]:
     """The sources that are worth a look at every prediction, the oftenest right first."""
     order = sorted(tallies, key=lambda s: (-(tallies[s][0] + tallies[s][2]), tallies[s][3], s))
     return [s for s in order[:MAX_SOURCES] if tallies[s][2] >= MIN_RELIABILITY * tallies[s][3]]
-
-
-def _mixed(outlook: Outlook, after: float, soon: float, share: float) -> Outlook:
-    after = outlook.next + share * (after - outlook.next)
-    return outlook._replace(next=after, soon=max(after, outlook.soon + share * (soon - outlook.soon)))
 
 
 def _shares(shapes: Mapping[str, float]) -> list[tuple[float, list[str]]]:

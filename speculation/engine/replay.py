@@ -1,49 +1,30 @@
-"""Offline replay of recorded sessions: what speculation would have hidden, launched and wasted. Pure and seeded.
+"""Offline replay of recorded sessions: what speculation would have hidden, launched and wasted. Pure.
 
-At each model turn's start the guesser names calls; those that are admitted start as slots become free. Calls of a turn come
-in listed order: reads between two writes start together, and the longest wait among them is exposed. A call that may change
-something is a barrier, ends what is held and stops what runs. A result serves one call; a running one is joined.
+The rules are those of section 4 of the engine's design. At each model turn's start the guesser names calls, and while the
+model writes it may name others; those admitted start as slots become free, until the turn ends. Calls of a turn come in
+listed order: reads between two changes start together, and the longest wait among them is exposed. A call that may change
+something waits for all before it, ends what is held and stops what runs; one that touches nothing a read sees does
+neither. A result serves one call; one that still runs is joined.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from speculation.engine.prediction import Predictor, SessionPredictor
-from speculation.engine.scheduling import Slack, admit
-from speculation.engine.steps import Step, cut_into_steps
-from speculation.engine.types import Event, Prediction, ToolTraits
-from speculation.engine.utility import bid_for
-from speculation.engine.values import identity
-from tools.base import ToolCall, canonical_json
+from speculation.engine.scheduling import Refused, Slack, admit
+from speculation.engine.script import Ask, Nature, Script, Turn, World, seconds_of
+from speculation.engine.steps import Step
+from speculation.engine.types import Event, Prediction
+from speculation.engine.utility import Bid, bid_for
+from speculation.engine.values import Identity
+from tools.base import ToolCall
 
-DEFAULT_TURN_SECONDS = 3.0
-MAX_TURN_SECONDS = 20.0
-DRAWN_SECONDS = {"search_pages": (1.0, 3.0), "read_section": (2.0, 8.0), "view_sections": (2.0, 8.0)}
-"""Range of the stated durations by tool, for recordings whose tools took no time of their own."""
-OTHER_DRAWN_SECONDS = (0.3, 1.5)
+LEAST_REMAINING_SECONDS = 0.5
+"""What is left of a turn that already took longer than expected."""
 
-
-@dataclass(frozen=True)
-class RecordedSession:
-    """`turn_seconds`: how long the model took, one entry a model turn; what is missing or None took the default."""
-
-    events: Sequence[Event]
-    turn_seconds: Sequence[float | None] = ()
-
-
-@dataclass(frozen=True)
-class World:
-    """What the replay knows of the tools. `seconds_of` is the duration of a call, asked for or guessed."""
-
-    tools: dict[str, ToolTraits]
-    seconds_of: Callable[[ToolCall], float]
-    slots: int = 4
-    guesses: int = 5
-    min_probability: float = 0.23
-    slot_price: float = 0.1
-    """Nothing else competes for the slots here."""
+Offered = tuple[float, list[Prediction]]
+"""Seconds after the turn's start, and the calls to launch then."""
 
 
 @dataclass
@@ -57,8 +38,17 @@ class Totals:
     wasted_seconds: float = 0.0
     reads: int = 0
     hits: int = 0
-    launches: int = 0
+    launched: list[list[int]] = field(default_factory=list)
+    """Calls started: a list a session, a number a model turn."""
     refused: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def launches(self) -> int:
+        return sum(map(sum, self.launched))
+
+    @property
+    def wasted_calls(self) -> int:
+        return self.launches - self.hits
 
     @property
     def launches_per_hit(self) -> float:
@@ -75,12 +65,18 @@ class Totals:
 
 
 class Guesser(Protocol):
-    """One session's guesses: told every event, asked at each model turn's start."""
+    """One session's guesses: told every event, asked at each model turn's start and once more for what comes during it."""
 
     def observe(self, event: Event) -> None: ...
 
     def guess(self, step: Step, k: int) -> list[Prediction]:
         """`step` is the turn that begins now; only oracles may look into it."""
+        ...
+
+    def during(self, step: Step, seconds: float) -> Iterable[Offered]:
+        """What is launched while the model writes `step` for `seconds`. Each list takes the place of what still waits for
+        a slot; what runs goes on. A guesser may use of the step only what the model has written by that moment.
+        `expected_use_seconds` counts from the turn's start."""
         ...
 
 
@@ -93,8 +89,11 @@ class NoGuesses:
     def guess(self, step: Step, k: int) -> list[Prediction]:
         return []
 
+    def during(self, step: Step, seconds: float) -> Iterable[Offered]:
+        return ()
 
-class PatternGuesser:
+
+class PatternGuesser(NoGuesses):
     """The arm of the predictor."""
 
     def __init__(self, predictor: Predictor) -> None:
@@ -107,46 +106,18 @@ class PatternGuesser:
         return self._session.predict(k, only_reads=True)[0]
 
 
-class Oracle(NoGuesses):
-    """Knows the calls of this turn, or with `sees_all` every call until the next change of the world."""
-
-    def __init__(self, sees_all: bool) -> None:
-        self._sees_all = sees_all
-
-    def guess(self, step: Step, k: int) -> list[Prediction]:
-        calls = [call for turns, call in step.soon if self._sees_all or turns == 0]
-        return [Prediction(ToolCall(c.tool, c.arguments), 1.0, 1.0, expected_use_seconds=60.0) for c in calls]
-
-
-def drawn_seconds(seed: int) -> Callable[[ToolCall], float]:
-    """Durations drawn once per distinct call, uniform in the tool's stated range."""
-
-    def seconds_of(call: ToolCall) -> float:
-        low, high = DRAWN_SECONDS.get(call.tool, OTHER_DRAWN_SECONDS)
-        text = f"{seed}\n{call.tool}\n{canonical_json(dict(call.arguments))}"
-        return low + (high - low) * int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) / 16**12
-
-    return seconds_of
-
-
-def with_drawn_means(tools: Iterable[ToolTraits]) -> dict[str, ToolTraits]:
-    """Traits whose expected seconds are the means of `drawn_seconds`."""
-    return {t.name: replace(t, expected_seconds=sum(DRAWN_SECONDS.get(t.name, OTHER_DRAWN_SECONDS)) / 2) for t in tools}
-
-
-def replay(sessions: Iterable[RecordedSession], guesser: Callable[[], Guesser], world: World) -> Totals:
-    """All sessions, each with a guesser of its own."""
+def replay(scripts: Iterable[Script], guesser: Callable[[int], Guesser], world: World) -> Totals:
+    """All sessions, each with a guesser of its own, made of the session's number."""
     totals = Totals()
-    for session in sessions:
-        _Run(session, guesser(), world, totals).run()
+    for number, script in enumerate(scripts):
+        _Run(script, guesser(number), world, totals).run()
     return totals
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Launch:
-    """A speculative run; `ends_at` is in seconds of the session."""
+    """A speculative run, in seconds of the session."""
 
-    call: ToolCall
     started_at: float
     ends_at: float
 
@@ -154,86 +125,118 @@ class _Launch:
 class _Run:
     """One session on a clock of its own."""
 
-    def __init__(self, session: RecordedSession, guesser: Guesser, world: World, totals: Totals) -> None:
-        self._session, self._guesser, self._world, self._totals = session, guesser, world, totals
+    def __init__(self, script: Script, guesser: Guesser, world: World, totals: Totals) -> None:
+        self._script, self._guesser, self._world, self._totals = script, guesser, world, totals
         self._now = 0.0
-        self._held: dict[object, _Launch] = {}
+        self._held: dict[Identity, _Launch] = {}
         self._slots_free_at = [0.0] * world.slots
 
     def run(self) -> None:
-        steps = cut_into_steps(self._session.events, lambda event: self._traits(event.tool).changes_world)
+        self._totals.launched.append([])
         observed = 0
-        for number, step in enumerate(steps):
-            for event in self._session.events[observed : step.start]:
+        for turn in self._script.turns:
+            for event in self._script.session.events[observed : turn.step.start]:
                 self._guesser.observe(event)
-            observed = step.start
-            self._live(step, self._turn_seconds(number))
-        for launch in self._held.values():
-            self._totals.wasted_seconds += launch.ends_at - launch.started_at
+            observed = turn.step.start
+            self._think(turn)
+            self._act(turn)
+        self._drop_all()
         self._totals.task_seconds += self._now
 
-    def _turn_seconds(self, number: int) -> float:
-        recorded = self._session.turn_seconds[number] if number < len(self._session.turn_seconds) else None
-        return DEFAULT_TURN_SECONDS if recorded is None else min(recorded, MAX_TURN_SECONDS)
+    def _think(self, turn: Turn) -> None:
+        """Launch what is guessed at the start and on the way, each until the next guess or the end of the turn."""
+        self._totals.launched[-1].append(0)
+        later = [o for o in self._guesser.during(turn.step, turn.seconds) if o[0] < turn.seconds]
+        waves = [(0.0, self._guesser.guess(turn.step, self._world.guesses)), *sorted(later, key=lambda o: o[0])]
+        ends = [*[at for at, _ in waves[1:]], turn.seconds]
+        for (at, predictions), end in zip(waves, ends, strict=True):
+            self._start(self._admitted(predictions, at), self._now + at, self._now + end)
+        self._now += turn.seconds
 
-    def _traits(self, tool: str) -> ToolTraits:
-        return self._world.tools.get(tool) or ToolTraits(tool, reads_only=False, changes_world=True)
-
-    def _live(self, step: Step, seconds: float) -> None:
-        self._launch(self._guesser.guess(step, self._world.guesses), self._now + seconds)
-        self._now += seconds
-        reads: list[ToolCall] = []
-        for call in (ToolCall(event.tool, event.arguments) for event in step.calls):
-            if self._traits(call.tool).reads_only:
-                reads.append(call)
-                continue
-            self._ask(reads)
-            reads = []
-            if self._traits(call.tool).changes_world:
-                self._drop_all()
-            self._now += self._world.seconds_of(call)
-        self._ask(reads)
-
-    def _launch(self, predictions: Sequence[Prediction], until: float) -> None:
-        """Admit, then start each as a slot becomes free, as long as the model still thinks."""
-        held = frozenset(str(key) for key in self._held)
-        bids = [
-            bid_for(p, self._traits(p.call.tool), str(self._key(p.call)), slot_price=self._world.slot_price)
-            for p in predictions
-        ]
-        slack = Slack(free_slots=len(bids), held=held)
-        for verdict in admit(bids, slack, self._world.tools, min_probability=self._world.min_probability):
+    def _admitted(self, predictions: Sequence[Prediction], elapsed_seconds: float) -> list[Identity]:
+        reads: dict[Identity, Prediction] = {}
+        for prediction in filter(self._may_run, predictions):
+            reads.setdefault(self._key(prediction.call), prediction)
+        if not self._world.is_priced:
+            return [key for key in reads if key not in self._held]
+        keys = {repr(key): key for key in reads}
+        bids = [self._bid(text, reads[key], elapsed_seconds) for text, key in keys.items()]
+        slack = Slack(free_slots=len(bids), held=frozenset(map(repr, self._held)))
+        verdicts = admit(bids, slack, self._world.tools, min_probability=self._world.min_probability)
+        for verdict in verdicts:
             if verdict.refused is not None:
-                self._totals.refused[verdict.refused] = self._totals.refused.get(verdict.refused, 0) + 1
-                continue
+                self._refuse(verdict.refused)
+        return [keys[verdict.bid.fingerprint] for verdict in verdicts if verdict.admitted]
+
+    def _bid(self, fingerprint: str, prediction: Prediction, elapsed_seconds: float) -> Bid:
+        if elapsed_seconds:
+            remaining = max(LEAST_REMAINING_SECONDS, prediction.expected_use_seconds - elapsed_seconds)
+            prediction = replace(prediction, expected_use_seconds=remaining)
+        traits = self._world.traits(prediction.call.tool)
+        return bid_for(prediction, traits, fingerprint, slot_price=self._world.slot_price)
+
+    def _may_run(self, prediction: Prediction) -> bool:
+        """False, and counted, for what may change something and for a part whose whole is held."""
+        tool, arguments = prediction.call.tool, prediction.call.arguments
+        traits = self._world.traits(tool)
+        if not traits.may_run_early(arguments):
+            self._refuse(Refused.WRITES)
+            return False
+        whole = traits.whole_of(arguments)
+        if whole is not None and traits.identity(whole) in self._held:
+            self._refuse(Refused.ALREADY_HELD)
+            return False
+        return True
+
+    def _refuse(self, reason: Refused) -> None:
+        self._totals.refused[reason] = self._totals.refused.get(reason, 0) + 1
+
+    def _start(self, keys: Sequence[Identity], now: float, until: float) -> None:
+        for key in keys:
             slot = min(range(len(self._slots_free_at)), key=self._slots_free_at.__getitem__)
-            start = max(self._now, self._slots_free_at[slot])
-            if start >= until:
-                break
-            call = verdict.bid.prediction.call
-            self._slots_free_at[slot] = start + self._world.seconds_of(call)
-            self._held[self._key(call)] = _Launch(call, start, self._slots_free_at[slot])
-            self._totals.launches += 1
+            started_at = max(now, self._slots_free_at[slot])
+            if started_at >= until:
+                self._refuse(Refused.NO_FREE_SLOT)
+                continue
+            self._slots_free_at[slot] = started_at + seconds_of(key, self._script.session, self._world)
+            self._held[key] = _Launch(started_at, self._slots_free_at[slot])
+            self._totals.launched[-1][-1] += 1
 
-    def _key(self, call: ToolCall) -> object:
-        cosmetic = self._traits(call.tool).cosmetic_arguments
-        return identity(call.tool, call.arguments, cosmetic)
+    def _key(self, call: ToolCall) -> Identity:
+        return self._world.traits(call.tool).identity(call.arguments)
 
-    def _ask(self, reads: Sequence[ToolCall]) -> None:
-        """Reads side by side: the longest wait is exposed."""
-        waits, serial = [0.0], [0.0]
-        for call in reads:
-            launch = self._held.pop(self._key(call), None)
-            serial.append(self._world.seconds_of(call))
-            waits.append(serial[-1] if launch is None else max(0.0, launch.ends_at - self._now))
-            self._totals.hits += launch is not None
-            self._totals.reads += 1
-        self._now += max(waits)
-        self._totals.exposed_tool_seconds += max(waits)
-        self._totals.serial_tool_seconds += max(serial)
+    def _act(self, turn: Turn) -> None:
+        together: list[Ask] = []
+        for ask in turn.asks:
+            if ask.nature is not Nature.CHANGES:
+                together.append(ask)
+                continue
+            self._wait_for(together)
+            together = []
+            self._drop_all()
+            self._now += ask.seconds
+        self._wait_for(together)
+
+    def _wait_for(self, asks: Sequence[Ask]) -> None:
+        """Side by side: the longest wait for a read is exposed."""
+        reads = [ask for ask in asks if ask.nature is Nature.READS]
+        exposed = max(map(self._wait, reads), default=0.0)
+        self._now += max([exposed, *[ask.seconds for ask in asks if ask.nature is Nature.LOCAL]])
+        self._totals.reads += len(reads)
+        self._totals.exposed_tool_seconds += exposed
+        self._totals.serial_tool_seconds += max((ask.seconds for ask in reads), default=0.0)
+
+    def _wait(self, ask: Ask) -> float:
+        launch = self._held.pop(ask.key, None)
+        if launch is None and ask.whole is not None:
+            launch = self._held.pop(ask.whole, None)
+        if launch is None:
+            return ask.seconds
+        self._totals.hits += 1
+        return min(ask.seconds, max(0.0, launch.ends_at - self._now))
 
     def _drop_all(self) -> None:
         for launch in self._held.values():
-            self._totals.wasted_seconds += max(0.0, min(launch.ends_at, self._now) - launch.started_at)
+            self._totals.wasted_seconds += min(launch.ends_at, self._now) - launch.started_at
         self._held.clear()
         self._slots_free_at = [min(at, self._now) for at in self._slots_free_at]

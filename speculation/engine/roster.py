@@ -1,6 +1,7 @@
 """All sources known for one argument of one tool, evaluated together: each place is looked up once."""
 
 import json
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from speculation.engine.mapping import Missing, Source, parse_source, select, transform
 from speculation.engine.memory import Family, Memory
 from speculation.engine.value_choice import Option, log_odds
-from speculation.engine.values import View, key_of
+from speculation.engine.values import MAX_LIST, View, key_of
 
 WHOLE = "*"
 """A mapping's entry for whole calls: `again 0` is the tool's latest call once more, a JSON object names one source an
@@ -20,6 +21,7 @@ Tally = list[float]
 MAX_OFFERED = 40
 """Elements of a list that are compared."""
 _RANKS = ("r0", "r1", "r2", "r3", "r4", "r5", "r5", "r7", "r7")
+_PLACES = [f"w{place if place < 12 else 12 + place // 8}" for place in range(MAX_LIST)]
 NONE_GONE: frozenset[int] = frozenset()
 
 
@@ -109,17 +111,18 @@ class Roster:
                 self._select(found, group, view, memory, used, fresh_only)
         return found
 
-    def _point(self, found: dict[Hashable, Option], index: int, value: Any, key: Hashable) -> None:
+    def _point(self, found: dict[Hashable, Option], index: int, value: Any, key: Hashable, spread: float = 0.0) -> None:
+        """`spread`: the logarithm of how many values share the source's chance."""
         option = found.get(key)
         if option is None:
             option = found[key] = Option(value, key)
         option.sources.append(index)
         option.marks.append(self.texts[index])
         odds, soon = self._odds[index]
-        if odds > option.odds:
-            option.odds = odds
-        if soon > option.odds_soon:
-            option.odds_soon = soon
+        if odds - spread > option.odds:
+            option.odds = odds - spread
+        if soon - spread > option.odds_soon:
+            option.odds_soon = soon - spread
 
     def _select(
         self,
@@ -143,16 +146,35 @@ class Roster:
             for index, rank in group.nexts:
                 if rank < left:
                     self._point(found, index, values[fresh[rank]], keys[fresh[rank]])
-            if group.each is not None and left > 1:
+            if group.each is not None and group.family.kind == "work":
+                self._weighed(found, group.each, memory.workspace.weighed(group.family.path[1:]), used)
+            elif group.each is not None and left > 1:
                 fresh = fresh[:MAX_OFFERED]
+                spread = math.log(left)
                 for at, marks in zip(fresh, marks_of(view, fresh, memory.query), strict=True):
-                    self._point(found, group.each, values[at], keys[at])
+                    self._point(found, group.each, values[at], keys[at], spread)
                     found[keys[at]].marks += marks
         for index, source in group.others:
             value = select(source, view, memory, self.tool, self.argument)
             value = value if isinstance(value, Missing) else transform(source, value)
             if not isinstance(value, Missing) and not (fresh_only and key_of(value) in used):
                 self._point(found, index, value, key_of(value))
+
+    def _weighed(
+        self,
+        found: dict[Hashable, Option],
+        index: int,
+        weighed: Sequence[tuple[str, float, list[str]]],
+        used: Mapping[Hashable, None],
+    ) -> None:
+        """A list of the workspace: its own odds tell its values apart, and what is learned of their places and marks."""
+        for place, (value, odds, marks) in enumerate(weighed):
+            self._point(found, index, value, value, -odds)
+            option = found[value]
+            option.marks.append(_PLACES[place])
+            option.marks += marks
+            if value in used:
+                option.marks.append("again")
 
 
 def _odds(tally: Tally) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from speculation.engine.values import Identity, identity
@@ -69,6 +70,16 @@ class ToolTraits:
     """The argument that holds a shell command line: such calls are compared after parsing."""
     reads_call: Callable[[Mapping[str, Any]], bool] | None = field(default=None, compare=False)
     """Judges single calls, where some of the tool's only read and some do not, as those of a shell."""
+
+    @property
+    def repeats(self) -> bool:
+        """True for tools whose calls come again as a matter of course: files read anew, commands given again."""
+        return bool(self.covers or self.shell_argument)
+
+    @cached_property
+    def unimportant(self) -> frozenset[str]:
+        """Arguments that a guess leaves out: those that change nothing, and those without which it covers more."""
+        return self.cosmetic_arguments | self.covers
 
     def may_run_early(self, arguments: Mapping[str, Any]) -> bool:
         """True if this very call only reads."""

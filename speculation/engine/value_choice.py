@@ -17,6 +17,8 @@ TOO_SMALL = 0.02
 MAX_MARKS = 300
 MIN_WEIGHT = 0.02
 NONE = "none"
+FOUND = "found"
+"""Under this stand, beside the weights, how many calls were learned from and how many had their value among the options."""
 _FIRST = {"s1": 0.5, "s2": 1.0, "s3": 1.6}
 """Weights before anything was learned: elements that share words with what was asked are likelier."""
 
@@ -40,7 +42,11 @@ class ValueChoice:
     """The weights of one argument of one tool."""
 
     def __init__(self, weights: Mapping[str, Sequence[float]] | None = None) -> None:
+        self.calls, self.found = 0.0, 0.0
+        """Calls learned from, and those whose value was among the options."""
         self.weights: Weights = {mark: list(weight) for mark, weight in (weights or {}).items()}
+        if counts := self.weights.pop(FOUND, None):
+            self.calls, self.found = counts[:2]
         for mark, first in _FIRST.items():
             self.weights.setdefault(mark, [first, first, FIRST_SQUARES, FIRST_SQUARES])
 
@@ -93,6 +99,8 @@ class ValueChoice:
             if wrong > TOO_SMALL or wrong < -TOO_SMALL:
                 self._step(option.marks, 1, wrong, weight)
         if is_next:
+            self.calls += 1.0
+            self.found += found
             wrong = 1.0 - sum([after for after, _ in chances]) - (0.0 if found else 1.0)
             self._step((NONE, f"{NONE} {situation}"), 0, wrong, weight)
         if len(self.weights) > 2 * MAX_MARKS:
@@ -112,16 +120,23 @@ class ValueChoice:
         for mark in sorted(weights, key=lambda m: (-weights[m][2] - weights[m][3], m))[MAX_MARKS:]:
             del weights[mark]
 
+    @property
+    def derivable(self) -> float:
+        """Share of the calls whose value was one that some source led to."""
+        return (self.found + 1.0) / (self.calls + 1.0)
+
     def shown(self) -> dict[str, list[float]]:
         """The weights that matter, for the pattern."""
-        return {
+        shown = {
             mark: [round(number, 4) for number in weight]
             for mark, weight in sorted(self.weights.items())
             if abs(weight[0]) >= MIN_WEIGHT or abs(weight[1]) >= MIN_WEIGHT
         }
+        return shown | {FOUND: [round(self.calls, 4), round(self.found, 4)]}
 
     def age(self, scale: float) -> None:
         """Make what was learned count less: later calls weigh more against it."""
+        self.calls, self.found = self.calls * scale, self.found * scale
         for weight in self.weights.values():
             weight[2] = FIRST_SQUARES + (weight[2] - FIRST_SQUARES) * scale
             weight[3] = FIRST_SQUARES + (weight[3] - FIRST_SQUARES) * scale

@@ -4,6 +4,7 @@ Everything listed was named in an event of the session. Composed is only this: a
 that the session's own absolute paths show, and an earlier command gets another file or commit of the session.
 """
 
+import math
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -18,7 +19,7 @@ from speculation.engine.file_calls import (
     shell_argument_of,
     text_of,
 )
-from speculation.engine.file_ranking import EDITED, READ, SEARCHED, File, Situation, new_file, score
+from speculation.engine.file_ranking import EDITED, READ, SEARCHED, File, Situation, marks, new_file, score
 from speculation.engine.paths import LONGEST_TEXT, Places, names_in
 from speculation.engine.types import Event, EventKind, ToolTraits
 
@@ -60,12 +61,14 @@ class Workspace:
         self._words = ""
         self._newest_text = ""
         self._lists: dict[str, list[str]] = {}
+        self._weighed: dict[str, list[tuple[str, float, list[str]]]] = {}
 
     def observe(self, event: Event, traits: ToolTraits | None = None) -> None:
         """One more event of the session. `traits`: the tool's, for a tool's event."""
         if event.kind == EventKind.LLM:
             return
         self._lists = {}
+        self._weighed = {}
         if event.kind == EventKind.USER:
             self._begin_turn(None)
             self._observe_words(event.text)
@@ -92,6 +95,25 @@ class Workspace:
             case "filled":
                 return self._commands[True].filled(self.values("names"), self._newest_text)
         return []
+
+    def weighed(self, kind: str) -> list[tuple[str, float, list[str]]]:
+        """A list's values, each with its log-odds among them and its marks, by which a learner may tell them apart."""
+        known = self._weighed.get(kind)
+        if known is None:
+            known = self._weighed[kind] = self._weigh(kind)
+        return known
+
+    def _weigh(self, kind: str) -> list[tuple[str, float, list[str]]]:
+        if kind != "files":
+            values = self.values(kind)
+            return [(value, -math.log(len(values)), []) for value in values]
+        situation = self.situation()
+        files = [(score(file, situation), file) for file in self.ranked() if file.path]
+        total = math.log(sum(math.exp(weight) for weight, _ in files)) if files else 0.0
+        return [
+            (file.path or "", weight - total, [f"f{i}.{mark}" for i, mark in enumerate(marks(file, situation))])
+            for weight, file in files
+        ]
 
     def ranked(self) -> list[File]:
         """The files that may be turned to next, the likeliest first."""

@@ -15,6 +15,7 @@ from speculation.agent.types import (
     ModelEvent,
     RequestedCall,
     TextDelta,
+    ThinkingDelta,
     ToolNamed,
     ToolSpec,
     TurnEnded,
@@ -134,8 +135,8 @@ def test_arguments_that_are_no_object_become_a_problem_and_are_never_sealed(endp
 
 def test_reasoning_that_is_streamed_apart_counts_as_the_first_token(endpoint: Endpoint) -> None:
     events = stream(endpoint, chunk({"reasoning_content": "Hm."}), text("Yes."), end())
-    assert events[:2] == [FirstToken(), TextDelta("Yes.")]
-    assert ended(events).text == "Yes."
+    assert events[:3] == [FirstToken(), ThinkingDelta("Hm."), TextDelta("Yes.")]
+    assert ended(events).text == "Yes.", "it is evidence, and no part of the conversation"
 
 
 def test_the_request_holds_the_conversation_as_the_api_wants_it(endpoint: Endpoint) -> None:

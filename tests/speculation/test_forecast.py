@@ -1,0 +1,286 @@
+"""The forecast hears the model stream: it launches what has become likely, stops what is refuted, and stays out of the way."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+
+from speculation import scheduler
+from speculation.agent.types import (
+    ArgumentsDelta,
+    ArgumentsSealed,
+    FirstToken,
+    ModelEvent,
+    RequestedCall,
+    TextDelta,
+    ToolNamed,
+)
+from speculation.engine.prediction import SessionPredictor
+from speculation.engine.types import Abstention, Event, Prediction
+from speculation.forecast import REFUTED, Forecast
+from speculation.models import AgentProfile, JobStatus, Session, ToolJob, WorkerPool
+from speculation.policy import decide, register_tool
+from speculation.scheduler import AskedCall
+from speculation.submission import submit_task
+from speculation.toolbox import Toolbox
+from tools import catalog
+from tools.base import ToolCall
+
+pytestmark = pytest.mark.slow
+
+
+class Foreseen(SessionPredictor):
+    """A predictor that was told what to say."""
+
+    def __init__(self, *predictions: Prediction, fails: bool = False) -> None:
+        self.predictions, self.fails = predictions, fails
+
+    def observe(self, event: Event) -> None: ...
+
+    def predict(self, k: int, only_reads: bool = False) -> tuple[list[Prediction], list[Abstention]]:
+        if self.fails:
+            raise RuntimeError("this predictor is broken")
+        reads = [p for p in self.predictions if not only_reads or p.call.tool != "write_file"]
+        return reads[:k], []
+
+
+def guess(tool: str, probability: float, **arguments: object) -> Prediction:
+    return Prediction(ToolCall(tool, arguments), probability, probability, f"* => {tool}", 30.0)
+
+
+@pytest.fixture
+def agent(transactional_db: None, broker_url: str) -> AgentProfile:
+    """Its reads are approved; nobody consumes the broker's queue, so jobs stay where admission put them."""
+    WorkerPool.objects.update_or_create(name="tools", defaults={"slots": 8, "reserved": 1, "is_paused": False})
+    agent = AgentProfile.objects.create(name="listened to", model_kind="openai", mode="on")
+    for name in ("read_file", "list_files", "write_file"):
+        tool = register_tool("builtin", catalog.BUILTIN[name])
+        agent.tools.add(tool)
+        if tool.effect == "none":
+            approve(tool.name)
+    return agent
+
+
+def approve(name: str) -> None:
+    tool = register_tool("builtin", catalog.BUILTIN[name])
+    pinned = {
+        "expected_definition_hash": tool.definition_hash,
+        "expected_policy_version": tool.policy_version,
+        "may_tell_outsiders": True,
+    }
+    decide(tool, "full", who="tester", why="it only reads", **pinned)
+
+
+@pytest.fixture
+def listen(agent: AgentProfile, tmp_path: Path) -> Iterator[Callable[..., Forecast]]:
+    begun: list[Forecast] = []
+
+    def listen(*predictions: Prediction, speculation: str = "on", fails: bool = False) -> Forecast:
+        session = submit_task(agent, "Look around.", world={"root": str(tmp_path)}, speculation=speculation)
+        Session.objects.filter(pk=session.pk).update(status="running", attempt=1)
+        session.refresh_from_db()
+        forecast = Forecast(session, Toolbox.of(agent), Foreseen(*predictions, fails=fails))
+        forecast.begin(1)
+        begun.append(forecast)
+        return forecast
+
+    yield listen
+    for forecast in begun:
+        forecast.settle()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def hear(forecast: Forecast, *streamed: ModelEvent, pause_seconds: float = 0.06) -> None:
+    """Each event, and the time in which it is looked at."""
+    for event in streamed:
+        forecast.hear(event)
+        time.sleep(pause_seconds)
+        wait_for(lambda: forecast._pending is None or forecast._pending.done())
+
+
+def guesses(forecast: Forecast) -> dict[str, tuple[str, str]]:
+    """Path of each speculative job to its status and the reason of its end."""
+    jobs = ToolJob.objects.filter(session=forecast.session, call_id=None)
+    return {job.arguments.get("path", ""): (job.status, job.end_reason) for job in jobs}
+
+
+def predicted(forecast: Forecast) -> list[list[str]]:
+    told = forecast.session.events.filter(kind="predicted").order_by("seq")
+    return [
+        [f"{one['arguments'].get('path')}: {one['verdict']}" for one in each.payload["candidates"]] for each in told
+    ]
+
+
+UNLIKELY = [guess("read_file", 0.1, path="a.txt"), guess("read_file", 0.08, path="b.txt"), guess("list_files", 0.1)]
+
+
+def test_a_prefix_that_only_one_candidate_has_launches_it_while_the_call_is_written(
+    listen: Callable[..., Forecast],
+) -> None:
+    forecast = listen(*UNLIKELY)
+    hear(forecast, FirstToken(), TextDelta("Well, "))
+    assert guesses(forecast) == {}, "none was likely enough"
+    hear(forecast, ToolNamed(0, "read_file"))
+    assert set(guesses(forecast)) == {"a.txt", "b.txt"}, "the tool's name made both likely"
+
+
+def test_a_completed_argument_launches_what_it_leaves(listen: Callable[..., Forecast]) -> None:
+    many = [guess("read_file", 0.02, path=f"{n}.txt") for n in range(10)]
+    forecast = listen(*many)
+    hear(forecast, ToolNamed(0, "read_file"))
+    assert guesses(forecast) == {}
+    hear(forecast, ArgumentsDelta(0, "read_file", '{"path": "7.t'))
+    assert set(guesses(forecast)) == {"7.txt"}
+
+
+def test_words_alone_can_launch(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(guess("read_file", 0.15, path="notes/a.txt"), guess("read_file", 0.14, path="notes/b.txt"))
+    hear(forecast, TextDelta("I will now read the file notes/b.txt to see "))
+    assert set(guesses(forecast)) == {"notes/b.txt"}
+
+
+def test_a_guess_that_the_written_call_refutes_is_stopped_and_the_log_says_why(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(guess("read_file", 0.5, path="a.txt"), guess("read_file", 0.3, path="b.txt"))
+    wait_for(lambda: len(guesses(forecast)) == 2)
+    hear(forecast, ToolNamed(0, "read_file"), ArgumentsDelta(0, "read_file", '{"path": "b.txt"'))
+    assert guesses(forecast) == {"a.txt": (JobStatus.PREEMPTED, REFUTED), "b.txt": (JobStatus.QUEUED, "")}
+    told = forecast.session.events.get(kind="job_preempted")
+    assert told.payload["reason"] == REFUTED
+
+
+def test_a_named_change_stops_every_guess_that_waits_or_runs(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(guess("read_file", 0.5, path="a.txt"), guess("list_files", 0.4, path="."))
+    wait_for(lambda: len(guesses(forecast)) == 2)
+    hear(forecast, ToolNamed(0, "write_file"))
+    assert set(guesses(forecast).values()) == {(JobStatus.PREEMPTED, REFUTED)}
+
+
+def test_a_call_that_was_asked_for_is_not_stopped(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(guess("read_file", 0.5, path="a.txt"))
+    wait_for(lambda: len(guesses(forecast)) == 1)
+    spec = forecast.toolbox["read_file"].spec_of({"path": "a.txt"})
+    (job,) = scheduler.serve(forecast.session.pk, 1, [AskedCall("1.0", 1, spec)])
+    hear(forecast, ToolNamed(1, "write_file"))
+    job.refresh_from_db()
+    assert (job.status, job.call_id) == (JobStatus.QUEUED, "1.0")
+
+
+def test_a_sealed_read_that_nobody_foresaw_is_launched_while_another_call_streams(
+    listen: Callable[..., Forecast],
+) -> None:
+    forecast = listen()
+    call = RequestedCall("1.0", "read_file", {"path": "unforeseen.txt"})
+    hear(forecast, ToolNamed(0, "read_file"), ArgumentsDelta(0, "read_file", '{"path": "unforeseen.txt"}'))
+    hear(forecast, ArgumentsSealed(0, call))
+    assert guesses(forecast) == {}, "it may be the last, and then it is asked for at once"
+    hear(forecast, ToolNamed(1, "list_files"))
+    assert guesses(forecast) == {"unforeseen.txt": (JobStatus.QUEUED, "")}
+
+
+def test_a_sealed_read_behind_a_sealed_change_waits_for_it(listen: Callable[..., Forecast]) -> None:
+    forecast = listen()
+    change = RequestedCall("1.0", "write_file", {"path": "a.txt", "text": "x"})
+    read = RequestedCall("1.1", "read_file", {"path": "a.txt"})
+    hear(forecast, ToolNamed(0, "write_file"), ArgumentsSealed(0, change), ToolNamed(1, "read_file"))
+    hear(forecast, ArgumentsSealed(1, read), ToolNamed(2, "list_files"), ArgumentsDelta(2, "list_files", "{"))
+    assert guesses(forecast) == {}
+
+
+def test_a_change_is_never_launched_however_certain(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(guess("write_file", 0.9, path="a.txt", text="x"))
+    hear(forecast, ToolNamed(0, "write_file"), ArgumentsDelta(0, "write_file", '{"path": "a.txt", "text": "x"'))
+    hear(forecast, ArgumentsSealed(0, RequestedCall("1.0", "write_file", {"path": "a.txt", "text": "x"})))
+    hear(forecast, ToolNamed(1, "write_file"))
+    assert ToolJob.objects.filter(session=forecast.session).count() == 0
+
+
+def test_without_an_approval_nothing_runs_however_certain_and_the_reason_is_told_once(
+    listen: Callable[..., Forecast],
+) -> None:
+    tool = register_tool("builtin", catalog.BUILTIN["read_file"])
+    decide(
+        tool,
+        "never",
+        who="tester",
+        why="no more",
+        expected_definition_hash=tool.definition_hash,
+        expected_policy_version=tool.policy_version,
+    )
+    forecast = listen(*UNLIKELY)
+    hear(forecast, ToolNamed(0, "read_file"), ArgumentsDelta(0, "read_file", '{"path": "a.'))
+    hear(forecast, ArgumentsDelta(0, "read_file", '{"path": "a.t'), ArgumentsDelta(0, "read_file", '{"path": "a.txt"'))
+    assert guesses(forecast) == {}
+    assert sum("a.txt: refused by tester" in each for each in predicted(forecast)) <= 2
+    assert forecast.why_unserved(forecast.toolbox["read_file"].spec_of({"path": "a.txt"})) == "refused by tester"
+
+
+def test_a_session_without_speculation_does_not_listen(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(*UNLIKELY, speculation="off")
+    hear(forecast, ToolNamed(0, "read_file"), ArgumentsDelta(0, "read_file", '{"path": "a.txt"'))
+    assert guesses(forecast) == {} and predicted(forecast) == []
+
+
+def test_a_long_turn_writes_few_events(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(*UNLIKELY)
+    for n in range(400):
+        forecast.hear(TextDelta(f"word{n} a.txt b.txt read file list "))
+        time.sleep(0.001)
+    hear(forecast, ToolNamed(0, "read_file"))
+    for n in range(len('{"path": "a.txt"')):
+        hear(forecast, ArgumentsDelta(0, "read_file", '{"path": "a.txt"'[:n]), pause_seconds=0.0)
+    assert len(predicted(forecast)) <= 4
+    assert len(guesses(forecast)) <= 3
+
+
+def test_the_stream_is_not_held_up_by_a_launch_that_waits(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(*UNLIKELY)
+    wait_for(lambda: forecast._pending is not None and forecast._pending.done())
+    with transaction.atomic():
+        Session.objects.select_for_update().get(pk=forecast.session.pk)
+        started = time.monotonic()
+        forecast.hear(ToolNamed(0, "read_file"))
+        for _ in range(500):
+            forecast.hear(ArgumentsDelta(0, "read_file", '{"path": "'))
+        assert time.monotonic() - started < 0.2
+        assert forecast._pending is not None and not forecast._pending.done(), "the launch waits for the session's row"
+    wait_for(lambda: len(guesses(forecast)) == 2)
+
+
+def test_a_broken_predictor_is_ours_alone(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(fails=True)
+    hear(forecast, TextDelta("Let me see. "), ToolNamed(0, "read_file"), ArgumentsDelta(0, "read_file", '{"path": "a"'))
+    forecast.settle()
+    assert guesses(forecast) == {}
+
+
+def test_a_tool_that_does_not_exist_stops_nothing(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(guess("read_file", 0.5, path="a.txt"))
+    wait_for(lambda: len(guesses(forecast)) == 1)
+    hear(forecast, ToolNamed(0, "fly"), ArgumentsDelta(0, "fly", '{"to": "moon"'))
+    assert guesses(forecast) == {"a.txt": (JobStatus.QUEUED, "")}
+
+
+def test_what_streams_after_the_turn_is_settled_launches_nothing(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(*UNLIKELY)
+    forecast.settle()
+    hear(forecast, ToolNamed(0, "read_file"))
+    assert guesses(forecast) == {}
+
+
+def test_a_refuted_guess_that_is_asked_for_after_all_runs_as_any_other_call(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(guess("read_file", 0.5, path="a.txt"))
+    wait_for(lambda: len(guesses(forecast)) == 1)
+    hear(forecast, ToolNamed(0, "write_file"))
+    spec = forecast.toolbox["read_file"].spec_of({"path": "a.txt"})
+    (job,) = scheduler.serve(forecast.session.pk, 1, [AskedCall("1.1", 1, spec)])
+    assert job.status == JobStatus.QUEUED and job.call_id == "1.1"
+    asked = forecast.session.events.get(kind="call_asked")
+    assert (asked.payload["outcome"], asked.payload["reason"]) == ("requested", REFUTED)
