@@ -58,12 +58,6 @@ class Place:
     occurrences: float = 0.0
     rows: dict[str, Row] = field(default_factory=dict)
 
-    def row(self, tool: str) -> Row:
-        found = self.rows.get(tool)
-        if found is None:
-            found = self.rows[tool] = Row()
-        return found
-
 
 class Table:
     """Contexts to rows. `weight` is what one observation of the present session counts."""
@@ -72,18 +66,21 @@ class Table:
         self.agent, self.half_life_sessions = agent, half_life_sessions
         self.weight = 1.0
         self.places: dict[Context, Place] = {}
+        self.rows = 0
+        """How many there are in all places."""
         self.tools = ToolChoice()
         known = list(patterns)
         self.sessions = max((int(p.statistics.get("as_of", 0)) for p in known), default=0)
         for pattern in known:
             self._load(pattern)
-        self.tools.steps = self.places[()].occurrences if () in self.places else 0.0
+        self.tools.steps = max((float(p.statistics.get("studied", 0.0)) for p in known), default=0.0)
 
     def _load(self, pattern: Pattern) -> None:
         statistics = pattern.statistics
         age = self.sessions - int(statistics.get("as_of", self.sessions))
         scale = 0.5 ** (age / self.half_life_sessions)
         place = self.places.setdefault(tuple(pattern.context), Place())
+        self.rows += pattern.tool not in place.rows
         place.occurrences = max(place.occurrences, pattern.occurrences * scale)
         row = place.rows[pattern.tool] = Row(pattern.support * scale, statistics.get("soon", 0.0) * scale)
         row.enabled, row.probability_override = pattern.enabled, pattern.probability_override
@@ -134,6 +131,14 @@ class Table:
                     for tally in tallies.values():
                         tally[:] = _scaled(tally, scale)
 
+    def row(self, place: Place, tool: str) -> Row:
+        """The place's row for the tool, made if there is none."""
+        found = place.rows.get(tool)
+        if found is None:
+            found = place.rows[tool] = Row()
+            self.rows += 1
+        return found
+
     def place(self, context: Context) -> Place:
         found = self.places.get(context)
         if found is None:
@@ -145,7 +150,7 @@ class Table:
 
         A tool's row without context is never less supported than its others, so it goes last.
         """
-        if sum(len(place.rows) for place in self.places.values()) <= max_rows:
+        if self.rows <= max_rows:
             return []
         rows = [
             (row.support + row.soon, -len(c), c, t) for c, place in self.places.items() for t, row in place.rows.items()
@@ -156,6 +161,7 @@ class Table:
             del place.rows[tool]
             if not place.rows:
                 del self.places[context]
+        self.rows = len(rows) - len(dropped)
         return dropped
 
     def patterns(self, contexts: Iterable[Context]) -> Iterator[Pattern]:
@@ -194,7 +200,11 @@ class Table:
         return tuple(sorted(counts, key=lambda c: (-c.right, c.available, c.source)))
 
     def _statistics(self, row: Row, sources: Mapping[str, Mapping[str, Tally]]) -> dict[str, object]:
-        found: dict[str, object] = {"as_of": self.sessions, "soon": self._shown(row.soon)}
+        found: dict[str, object] = {
+            "as_of": self.sessions,
+            "soon": self._shown(row.soon),
+            "studied": round(self.tools.steps, 3),
+        }
         if soon := {
             a: {s: [self._shown(t[2]), self._shown(t[3])] for s, t in ts.items()} for a, ts in sources.items() if ts
         }:

@@ -16,6 +16,7 @@ MAX_CONSTANT_CHARS = 80
 CHOSEN_FROM = ("result", "results", "any")
 """Places whose elements are compared with what was asked: elsewhere their order says more."""
 WORK = ("files", "names", "commands", "checks", "filled")
+_LIKE_WORK = re.compile(r"[/. ]")
 _MANY = re.compile(r"[\[{~]")
 
 
@@ -32,7 +33,7 @@ def discover(memory: Memory, tool: str, argument: str, value: Any) -> list[Sourc
         found += _part_of_name(memory, value)
     if not found and type(value) is str:
         found += _compose(memory, tool, argument, value)
-    if type(value) is str:
+    if type(value) is str and _LIKE_WORK.search(value):
         found += [Source(family, "each") for family in _lists_of_work(memory, value)]
     if len(constant := json.dumps(value, sort_keys=True, default=str)) <= MAX_CONSTANT_CHARS:
         found.append(Source(constant=constant))

@@ -19,10 +19,11 @@ MAX_SETS = 24
 MAX_SHAPES = 8
 MAX_CHOSEN_FROM = 2
 """Lists of one argument among whose elements a choice is learned."""
-LEARN_ALWAYS_BELOW = 64.0
+LEARN_ALWAYS_BELOW = 16.0
 LEARN_EVERY = 8
-WEIGH_ALWAYS_BELOW = 48
-WEIGH_EVERY = 16
+LEARN_UNEXPLAINED_EVERY = 3
+WEIGH_ALWAYS_BELOW = 16
+WEIGH_EVERY = 24
 """Lessons after which the reliability of sources is looked at anew."""
 
 Values = dict[str, tuple[Any, Hashable]]
@@ -63,7 +64,7 @@ class Learner:
         self._looks += 1
         if self.base.support < LEARN_ALWAYS_BELOW * weight:
             return True
-        return self._looks % (LEARN_EVERY if explained else 2) == 0
+        return self._looks % (LEARN_EVERY if explained else LEARN_UNEXPLAINED_EVERY) == 0
 
     def drop_least(self, argument: str) -> None:
         """Too many sources of an argument are known: the least useful go."""

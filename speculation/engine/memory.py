@@ -53,7 +53,8 @@ class Memory:
         self._unread: list[str] = []
         self._marks: Sequence[str] = ()
         self._signs: list[str] | None = None
-        self._views: dict[Family, View] = {}
+        self.views: dict[Family, View] = {}
+        """Places that were looked up since the last event that may have changed them."""
         self._dependents: dict[str, list[Family]] = {}
 
     def observe(self, event: Event, traits: ToolTraits | None = None) -> None:
@@ -101,7 +102,7 @@ class Memory:
     def _forget(self, *owners: str) -> None:
         for owner in owners:
             for family in self._dependents.pop(owner, ()):
-                self._views.pop(family, None)
+                self.views.pop(family, None)
 
     def read_ahead(self) -> None:
         """Read the newest result now, so that the next prediction need not."""
@@ -127,9 +128,9 @@ class Memory:
 
     def view(self, family: Family) -> View:
         """The values of a place as it stands; without any where it has none."""
-        known = self._views.get(family)
+        known = self.views.get(family)
         if known is None:
-            known = self._views[family] = self._find(family)
+            known = self.views[family] = self._find(family)
             owner = family.kind if family.kind in ("any", "user", "said", "work") else family.tool
             self._dependents.setdefault(owner, []).append(family)
         return known

@@ -15,13 +15,16 @@ decay by half every `half_life_sessions`; this is done by letting newer sessions
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from speculation.engine.counts import HALF_LIFE_SESSIONS, MAX_MAPPING_CONTEXT, Context, Row, Table, suffixes
+from speculation.engine.counts import HALF_LIFE_SESSIONS, MAX_MAPPING_CONTEXT, Context, Place, Row, Table, suffixes
 from speculation.engine.lesson import Learner, Lesson
 from speculation.engine.memory import Memory
 from speculation.engine.steps import Step, cut_into_steps
-from speculation.engine.types import Event, Pattern, ToolTraits
+from speculation.engine.types import Event, EventKind, Pattern, ToolTraits
 
 MAX_ROWS = 50_000
+STUDY_ALL_STEPS = 2000.0
+"""Twice as many sessions are skimmed for one that is studied, each time so many steps more have been studied."""
+MAX_HALVINGS = 5
 SOON_EVERY = 2
 """One in so many steps teaches about the calls that come later, and counts as much as so many."""
 
@@ -48,47 +51,77 @@ class Miner:
     def observe_session(self, events: Sequence[Event]) -> None:
         """Count one finished session, in the order of its events."""
         self._table.begin_session()
+        steps = cut_into_steps(events, self._changes_world)
+        if self._table.sessions % self._stride() == 0:
+            self._study(events, steps)
+        else:
+            self._skim(events, steps)
+        for context, tool in self._table.evict(self._max_rows):
+            if not context:
+                self._learners.pop(tool, None)
+        if len(self._touched) > 2 * self._max_rows:
+            self._touched &= self._table.places.keys()
+
+    def _stride(self) -> int:
+        """One in so many sessions is studied: all of the first, ever fewer of those that come when much is known."""
+        return 1 << min(MAX_HALVINGS, int(self._table.tools.steps / STUDY_ALL_STEPS).bit_length())
+
+    def _skim(self, events: Sequence[Event], steps: Sequence[Step]) -> None:
+        """Count what was called in which context, and nothing else: no result is read."""
+        signatures: list[str] = []
+        position = 0
+        for step in steps:
+            signatures += [str(event.signature) for event in events[position : step.start] if event.kind != EventKind.LLM]
+            position = step.start
+            self._count(signatures, step)
+
+    def _study(self, events: Sequence[Event], steps: Sequence[Step]) -> None:
+        """Count it, and learn what tells the next tool and where its arguments come from."""
         memory, position = Memory(), 0
-        for step in cut_into_steps(events, self._changes_world):
+        for step in steps:
             for event in events[position : step.start]:
                 memory.observe(event, self._tools.get(event.tool))
             position = step.start
             self._learn(memory, step)
         self._table.tools.forget_least()
-        for context, tool in self._table.evict(self._max_rows):
-            if not context:
-                self._learners.pop(tool, None)
 
     def patterns(self) -> list[Pattern]:
         """All patterns, aged to the present session."""
+        self._touched.clear()
         return list(self._table.patterns(self._table.places))
 
     def changed(self) -> list[Pattern]:
         """The patterns whose counts moved since the last call of this."""
-        touched, self._touched = self._touched, set()
+        touched, self._touched = self._touched & self._table.places.keys(), set()
         return list(self._table.patterns(touched))
 
     def _changes_world(self, event: Event) -> bool:
         traits = self._tools.get(event.tool)
         return traits is None or traits.may_change_world(event.arguments)
 
-    def _learn(self, memory: Memory, step: Step) -> None:
-        contexts, weight = suffixes(memory.signatures), self._table.weight
+    def _count(self, signatures: Sequence[str], step: Step) -> tuple[list[Place], dict[str, list[tuple[int, Event]]]]:
+        """One step in all its contexts. Returns these, and by tool the calls that came until the next change of the world."""
+        contexts, weight = suffixes(signatures), self._table.weight
         self._touched.update(contexts)
         places = [self._table.place(context) for context in contexts]
         for place in places:
             place.occurrences += weight
-            place.row(step.tool).support += weight
+            self._table.row(place, step.tool).support += weight
         soon: dict[str, list[tuple[int, Event]]] = {}
         for turns, call in step.soon:
             soon.setdefault(call.tool, []).append((turns, call))
+        for tool in soon:
+            for place in places[: MAX_MAPPING_CONTEXT + 1]:
+                self._table.row(place, tool).soon += weight
+        return places, soon
+
+    def _learn(self, memory: Memory, step: Step) -> None:
+        places, soon = self._count(memory.signatures, step)
         self._steps += 1
         self._table.tools.learn(memory.signs(), step.tool, soon)
         for tool, calls in soon.items():
-            rows = [place.row(tool) for place in places[: MAX_MAPPING_CONTEXT + 1]]
-            for row in rows:
-                row.soon += weight
-            _lead(rows[0].lead, step, calls[0][1], weight)
+            rows = [self._table.row(place, tool) for place in places[: MAX_MAPPING_CONTEXT + 1]]
+            _lead(rows[0].lead, step, calls[0][1], self._table.weight)
             if tool == step.tool:
                 self._teach(memory, step, tool, calls, rows, 1.0)
             elif self._steps % SOON_EVERY == 0:

@@ -15,7 +15,7 @@ from tools.base import ToolCall
 
 MAX_TOOLS = 6
 """Tools that are made concrete at one prediction."""
-BOUND, OTHERWISE = 1.5, 0.1
+BOUND, OTHERWISE = 1.2, 0.02
 """A tool's best call is hardly likelier than so many times the share of its calls that could be made concrete, and a bit."""
 ABSTAIN_ABOVE = 0.1
 """A tool less likely than this is left out without a word."""

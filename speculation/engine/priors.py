@@ -26,8 +26,9 @@ CONTEXT_WEIGHT = 4.0
 MIN_PROBABILITY = 0.004
 MAX_SHAPES = 2
 MAX_SOURCES = 40
+KEPT_SOURCES = 5
 MIN_RELIABILITY = 0.12
-"""Sources more seldom right than this are not looked at."""
+"""Sources more seldom right than this are not looked at, but for the best few."""
 STEPS_FOR_HALF = 150.0
 """So many steps learned, and the learned choice of the tool counts as much as the blend of contexts."""
 DEFAULT_USE_SECONDS = 3.0
@@ -84,7 +85,7 @@ class Priors:
 
     def _share_concrete(self, tool: str) -> float:
         shapes = self._shapes[tool]
-        return max((prod(self.choice(tool, name).derivable for name in names) for _, names in shapes), default=1.0)
+        return max((prod(self.choice(tool, name).derivable for name in names) for _, names in shapes), default=0.0)
 
     def outlook(self, signatures: Sequence[str], signs: Sequence[str]) -> list[Outlook]:
         """The tools that may come next or soon, the likeliest first. The empty tool, an answer, is left out.
@@ -114,17 +115,17 @@ class Priors:
         longest = contexts[-1]
         if longest not in self._blends:
             count = len(self._tools)
-            after = np.full(count, 1.0 / (count + 1))
+            after: Floats = np.full(count, 1.0 / (count + 1), dtype=np.float32)
             soon = after
             for context in contexts:
                 support, came_soon = self._counts(context)
                 occurrences = self._table.places[context].occurrences
                 escape = float(np.count_nonzero(support))
                 if occurrences:
-                    after = (support + escape * after) / (occurrences + escape)
+                    after = ((support + escape * after) / (occurrences + escape)).astype(np.float32)
                 if len(context) <= MAX_MAPPING_CONTEXT:
                     before = soon if context else after
-                    soon = (came_soon + CONTEXT_WEIGHT * before) / (occurrences + CONTEXT_WEIGHT)
+                    soon = ((came_soon + CONTEXT_WEIGHT * before) / (occurrences + CONTEXT_WEIGHT)).astype(np.float32)
             self._blends[longest] = self._overruled(contexts, np.stack([after, np.maximum(after, soon)]))
         return self._blends[longest]
 
@@ -132,7 +133,7 @@ class Priors:
         """How often each tool came next in the context, and before the next change of the world."""
         known = self._places.get(context)
         if known is None:
-            support, soon = np.zeros(len(self._tools)), np.zeros(len(self._tools))
+            support, soon = np.zeros((2, len(self._tools)), dtype=np.float32)
             for tool, row in self._table.places[context].rows.items():
                 column = self._columns.get(tool)
                 if column is not None:
@@ -214,7 +215,8 @@ def _weigh(rows: Sequence[Row]) -> dict[str, Chance]:
 def _best(tallies: Mapping[str, Tally]) -> list[str]:
     """The sources that are worth a look at every prediction, the oftenest right first."""
     order = sorted(tallies, key=lambda s: (-(tallies[s][0] + tallies[s][2]), tallies[s][3], s))
-    return [s for s in order[:MAX_SOURCES] if tallies[s][2] >= MIN_RELIABILITY * tallies[s][3]]
+    reliable = [s for s in order[:MAX_SOURCES] if tallies[s][2] >= MIN_RELIABILITY * tallies[s][3]]
+    return reliable if len(reliable) >= KEPT_SOURCES else order[:KEPT_SOURCES]
 
 
 def _shares(shapes: Mapping[str, float]) -> list[tuple[float, list[str]]]:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Container, Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,9 +20,8 @@ Tally = list[float]
 """[right, available] when the tool came next, [right, available] when it came before the next change of the world."""
 MAX_OFFERED = 40
 """Elements of a list that are compared."""
-_RANKS = ("r0", "r1", "r2", "r3", "r4", "r5", "r5", "r7", "r7")
 _PLACES = [f"w{place if place < 12 else 12 + place // 8}" for place in range(MAX_LIST)]
-NONE_GONE: frozenset[int] = frozenset()
+NONE_GONE: Sequence[int] = ()
 
 
 def again_text(rank: int) -> str:
@@ -105,13 +104,22 @@ class Roster:
         for index, value, key in self._constants:
             if not (fresh_only and key in used):
                 self._point(found, index, value, key)
-        for family, group in self._groups.items():
-            view = memory.view(family)
+        views = memory.views
+        for group in self._groups.values():
+            view = views.get(group.family) or memory.view(group.family)
             if view.keys:
-                self._select(found, group, view, memory, used, fresh_only)
+                gone = [at for key in used if (at := view.index.get(key)) is not None] if used else NONE_GONE
+                if group.items:
+                    self._items(found, group, view, gone if fresh_only else NONE_GONE)
+                if group.nexts or group.each is not None:
+                    self._fresh(found, group, view, gone, memory, used)
+                if group.others:
+                    self._others(found, group, view, memory, used if fresh_only else NOTHING_USED)
         return found
 
-    def _point(self, found: dict[Hashable, Option], index: int, value: Any, key: Hashable, spread: float = 0.0) -> None:
+    def _point(
+        self, found: dict[Hashable, Option], index: int, value: Any, key: Hashable, spread: float = 0.0
+    ) -> Option:
         """`spread`: the logarithm of how many values share the source's chance."""
         option = found.get(key)
         if option is None:
@@ -123,42 +131,56 @@ class Roster:
             option.odds = odds - spread
         if soon - spread > option.odds_soon:
             option.odds_soon = soon - spread
+        return option
 
-    def _select(
+    def _items(self, found: dict[Hashable, Option], group: _Group, view: View, gone: Container[int]) -> None:
+        keys, values = view.keys, view.values
+        count = len(keys)
+        for index, rank in group.items:
+            at = rank if rank >= 0 else count + rank
+            if 0 <= at < count and not (gone and at in gone):
+                self._point(found, index, values[at], keys[at])
+
+    def _fresh(
+        self,
+        found: dict[Hashable, Option],
+        group: _Group,
+        view: View,
+        gone: Sequence[int],
+        memory: Memory,
+        used: Mapping[Hashable, None],
+    ) -> None:
+        """Sources that select among what the tool was not yet called with."""
+        keys, values = view.keys, view.values
+        fresh: Sequence[int] = [i for i in range(len(keys)) if i not in gone] if gone else range(len(keys))
+        left = len(fresh)
+        for index, rank in group.nexts:
+            if rank < left:
+                self._point(found, index, values[fresh[rank]], keys[fresh[rank]])
+        if group.each is None:
+            return
+        if group.family.kind == "work":
+            self._weighed(found, group.each, memory.workspace.weighed(group.family.path[1:]), used)
+        elif left > 1:
+            spread = math.log(left)
+            for at, marks in zip(fresh, view.marks(fresh[:MAX_OFFERED], memory.query), strict=False):
+                self._point(found, group.each, values[at], keys[at], spread).marks += marks
+
+    def _others(
         self,
         found: dict[Hashable, Option],
         group: _Group,
         view: View,
         memory: Memory,
         used: Mapping[Hashable, None],
-        fresh_only: bool,
     ) -> None:
-        """The same as `mapping.select` for each source, in one pass."""
-        keys, values, count = view.keys, view.values, len(view.keys)
-        gone = {view.index[key] for key in used if key in view.index} if used else NONE_GONE
-        for index, rank in group.items:
-            at = rank if rank >= 0 else count + rank
-            if 0 <= at < count and not (fresh_only and at in gone):
-                self._point(found, index, values[at], keys[at])
-        if group.nexts or group.each is not None:
-            fresh: Sequence[int] = [i for i in range(count) if i not in gone] if gone else range(count)
-            left = len(fresh)
-            for index, rank in group.nexts:
-                if rank < left:
-                    self._point(found, index, values[fresh[rank]], keys[fresh[rank]])
-            if group.each is not None and group.family.kind == "work":
-                self._weighed(found, group.each, memory.workspace.weighed(group.family.path[1:]), used)
-            elif group.each is not None and left > 1:
-                fresh = fresh[:MAX_OFFERED]
-                spread = math.log(left)
-                for at, marks in zip(fresh, marks_of(view, fresh, memory.query), strict=True):
-                    self._point(found, group.each, values[at], keys[at], spread)
-                    found[keys[at]].marks += marks
+        """Sources that make something else of what they select."""
         for index, source in group.others:
             value = select(source, view, memory, self.tool, self.argument)
-            value = value if isinstance(value, Missing) else transform(source, value)
-            if not isinstance(value, Missing) and not (fresh_only and key_of(value) in used):
-                self._point(found, index, value, key_of(value))
+            if not isinstance(value, Missing) and not isinstance(value := transform(source, value), Missing):
+                key = key_of(value)
+                if key not in used:
+                    self._point(found, index, value, key)
 
     def _weighed(
         self,
@@ -169,8 +191,7 @@ class Roster:
     ) -> None:
         """A list of the workspace: its own odds tell its values apart, and what is learned of their places and marks."""
         for place, (value, odds, marks) in enumerate(weighed):
-            self._point(found, index, value, value, -odds)
-            option = found[value]
+            option = self._point(found, index, value, value, -odds)
             option.marks.append(_PLACES[place])
             option.marks += marks
             if value in used:
@@ -179,22 +200,3 @@ class Roster:
 
 def _odds(tally: Tally) -> tuple[float, float]:
     return log_odds(tally[0], tally[1]), log_odds(tally[2], tally[3])
-
-
-def marks_of(view: View, fresh: Sequence[int], query: set[str]) -> list[list[str]]:
-    """What may speak for each element of a list: where it stands, its own words, how many it shares with what was asked."""
-    words = [view.words[i] for i in fresh]
-    spread: dict[str, int] = {}
-    for found in words:
-        for word in found:
-            spread[word] = spread.get(word, 0) + 1
-    common = {word for word, count in spread.items() if count * 2 > len(fresh)}
-    marked = []
-    for rank, found in enumerate(words):
-        own = found - common
-        marks = [*own, _RANKS[rank] if rank < len(_RANKS) else "r9"]
-        if shared := sum([1.0 / spread[word] for word in own & query]):
-            marks.append("s1" if shared < 0.45 else "s2" if shared < 1.0 else "s3")
-        marked.append(marks)
-    marked[-1].append("last")
-    return marked

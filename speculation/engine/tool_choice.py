@@ -16,19 +16,21 @@ from numpy.typing import NDArray
 
 STEP = 0.1
 FIRST_SQUARES = 0.1
+NO_TOOL = -60.0
+"""The weight of a column that no tool has taken: its chance is nothing, so nothing is learned for it."""
 NEW_TOOL = -3.0
 """A tool never seen before starts as unlikely."""
 ALWAYS = "*"
 """The sign that is always there."""
 MAX_SIGNS = 4000
 KEPT_SIGNS = 3000
-REHEARSALS = 2
+REHEARSALS = 1
 """Earlier steps that are gone through again with each new one, while few are known."""
 REHEARSED_STEPS = 3000.0
 REMEMBERED_STEPS = 256
 MIN_WEIGHT = 0.02
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 
 class Weight(NamedTuple):
@@ -41,14 +43,17 @@ class Weight(NamedTuple):
 
 
 class ToolChoice:
-    """Weights of signs (rows) for tools (columns); [0] is next, [1] is soon. `steps`: how many were learned from."""
+    """Rows are signs, columns tools; [0] and [1] weigh "next" and "soon", [2] and [3] are their sums of squares.
+
+    `steps`: how many were learned from. `tools`: tool to its column. Columns not taken yet weigh nothing.
+    """
 
     def __init__(self) -> None:
         self.steps = 0.0
         self.tools: dict[str, int] = {}
-        self._signs: dict[str, int] = {}
-        self._weights: Floats = np.zeros((64, 2, 8))
-        self._squares: Floats = np.full((64, 2, 8), FIRST_SQUARES)
+        self._signs: dict[str, int] = {ALWAYS: 0}
+        self._table = _blank(64, 8)
+        self._table[0, :2] = NO_TOOL
         self._remembered: list[tuple[NDArray[np.intp], int, list[int]]] = []
         self._turn = 0
 
@@ -70,75 +75,68 @@ class ToolChoice:
             self._remembered[self._turn % REMEMBERED_STEPS] = example
 
     def _step(self, rows: NDArray[np.intp], target: int, soon: Sequence[int]) -> None:
-        count = len(self.tools)
-        wrong = self._chances(rows, count)
+        block = self._table[rows]
+        weights, squares = block[:, :2], block[:, 2:]
+        wrong = _chances(weights)
         wrong[0, target] -= 1.0
         wrong[1, soon] -= 1.0
-        squares = self._squares[rows, :, :count] + wrong * wrong
-        self._squares[rows, :, :count] = squares
-        self._weights[rows, :, :count] -= STEP * wrong / np.sqrt(squares)
-
-    def _chances(self, rows: NDArray[np.intp], count: int) -> Floats:
-        scores: Floats = self._weights[rows, :, :count].sum(0)
-        after = np.exp(scores[0] - scores[0].max())
-        scores[0] = after / after.sum()
-        scores[1] = 1.0 / (1.0 + np.exp(-np.clip(scores[1], -30.0, 30.0)))
-        return scores
+        squares += wrong * wrong
+        weights -= STEP * wrong / np.sqrt(squares)
+        self._table[rows] = block
 
     def chances(self, signs: Sequence[str]) -> Floats:
         """P(next) in row 0, P(before the next change of the world) in row 1; a column a tool, as in `tools`."""
         known = [row for sign in (ALWAYS, *signs) if (row := self._signs.get(sign)) is not None]
-        return self._chances(np.array(known, dtype=np.intp), len(self.tools))
+        return _chances(self._table[known, :2])[:, : len(self.tools)]
 
     def _rows(self, signs: Sequence[str]) -> NDArray[np.intp]:
         known = self._signs
-        rows = [self._row(sign) if (row := known.get(sign)) is None else row for sign in (ALWAYS, *signs)]
+        rows = [0, *(self._row(sign) if (row := known.get(sign)) is None else row for sign in signs)]
         return np.array(rows, dtype=np.intp)
 
     def _row(self, sign: str) -> int:
         row = self._signs[sign] = len(self._signs)
-        if row >= len(self._weights):
-            self._weights = np.concatenate([self._weights, np.zeros_like(self._weights)])
-            self._squares = np.concatenate([self._squares, np.full_like(self._squares, FIRST_SQUARES)])
+        if row >= len(self._table):
+            self._table = np.concatenate([self._table, _blank(*self._table.shape[::2])])
         return row
 
     def _column(self, tool: str) -> int:
         column = self.tools.get(tool)
         if column is None:
             column = self.tools[tool] = len(self.tools)
-            if column >= self._weights.shape[2]:
-                self._weights = np.concatenate([self._weights, np.zeros_like(self._weights)], axis=2)
-                self._squares = np.concatenate([self._squares, np.full_like(self._squares, FIRST_SQUARES)], axis=2)
-            self._weights[self._rows(()), :, column] = NEW_TOOL
+            if column >= self._table.shape[2]:
+                more = _blank(*self._table.shape[::2])
+                more[0, :2] = NO_TOOL
+                self._table = np.concatenate([self._table, more], axis=2)
+            self._table[0, :2, column] = NEW_TOOL
         return column
 
     def forget_least(self, max_signs: int = MAX_SIGNS) -> None:
         """Bound the number of signs: those that were learned from least go."""
         if len(self._signs) <= max_signs:
             return
-        learned = self._squares[: len(self._signs)].sum((1, 2))
+        learned = self._table[: len(self._signs), 2:].sum((1, 2))
         signs = sorted(self._signs, key=lambda sign: (-learned[self._signs[sign]], sign))
         kept = [ALWAYS, *(sign for sign in signs if sign != ALWAYS)][: max_signs * KEPT_SIGNS // MAX_SIGNS]
-        rows = [self._signs[sign] for sign in kept]
+        self._table = self._table[[self._signs[sign] for sign in kept]]
         self._signs = {sign: row for row, sign in enumerate(kept)}
-        self._weights, self._squares = self._weights[rows], self._squares[rows]
         self._remembered.clear()
 
     def age(self, scale: float) -> None:
         """Make what was learned count less: later steps weigh more against it."""
         self.steps *= scale
-        self._squares = FIRST_SQUARES + (self._squares - FIRST_SQUARES) * scale
+        squares = self._table[:, 2:]
+        squares[:] = FIRST_SQUARES + (squares - FIRST_SQUARES) * scale
 
     def of_tool(self, tool: str) -> dict[str, Weight]:
         """Sign to weights of one tool, for its pattern; weights too small to matter are left out."""
         column = self.tools.get(tool)
         if column is None:
             return {}
-        count = len(self._signs)
-        weights, squares = self._weights[:count, :, column], self._squares[:count, :, column]
-        matter = np.abs(weights).max(1) >= MIN_WEIGHT
+        numbers = self._table[: len(self._signs), :, column]
+        matter = np.abs(numbers[:, :2]).max(1) >= MIN_WEIGHT
         return {
-            sign: Weight(*(round(n, 4) for n in (*weights[row].tolist(), *squares[row].tolist())))
+            sign: Weight(*(round(number, 4) for number in numbers[row].tolist()))
             for sign, row in self._signs.items()
             if matter[row]
         }
@@ -146,7 +144,21 @@ class ToolChoice:
     def put(self, tool: str, weights: Mapping[str, Sequence[float]]) -> None:
         """What `of_tool` gave."""
         column = self._column(tool)
-        for sign, (after, soon, after_squares, soon_squares) in weights.items():
+        for sign, numbers in weights.items():
             row = self._signs[sign] if sign in self._signs else self._row(sign)
-            self._weights[row, :, column] = after, soon
-            self._squares[row, :, column] = after_squares, soon_squares
+            self._table[row, :, column] = numbers
+
+
+def _blank(signs: int, tools: int) -> Floats:
+    table = np.zeros((signs, 4, tools), dtype=np.float32)
+    table[:, 2:] = FIRST_SQUARES
+    return table
+
+
+def _chances(weights: Floats) -> Floats:
+    """Softmax over tools in row 0, each tool by itself in row 1, of the sums of weights."""
+    scores: Floats = weights.sum(0)
+    after = np.exp(scores[0] - scores[0].max())
+    scores[0] = after / after.sum()
+    scores[1] = 1.0 / (1.0 + np.exp(-scores[1]))
+    return scores

@@ -136,14 +136,15 @@ def _parse_inside(text: str) -> tuple[Any, str]:
 class View:
     """The distinct values of one place, in order, and where each stands. `owners`: the record round each, or None."""
 
-    __slots__ = ("_words", "index", "keys", "owners", "values")
+    __slots__ = ("_marks", "_words", "index", "keys", "owners", "values")
 
     def __init__(self, values: Iterable[Any], owners: Iterable[Any] = ()) -> None:
         self.index: dict[Hashable, int] = {}
         self.keys: list[Hashable] = []
         self.values: list[Any] = []
         self.owners: list[Any] = []
-        self._words: list[frozenset[str]] | None = None
+        self._words: list[list[str]] | None = None
+        self._marks: tuple[tuple[int, tuple[int, ...]], list[list[str]]] | None = None
         index, keys = self.index, self.keys
         for value, owner in zip_longest(values, owners):
             key = value if type(value) is str else key_of(value)
@@ -156,11 +157,44 @@ class View:
                     break
 
     @property
-    def words(self) -> list[frozenset[str]]:
-        """The words of each value and of the record round it."""
+    def words(self) -> list[list[str]]:
+        """The words of each value and of the record round it, in a fixed order."""
         if self._words is None:
-            self._words = [words_of(value, owner) for value, owner in zip(self.values, self.owners, strict=True)]
+            self._words = [
+                sorted(words_of(value, owner)) for value, owner in zip(self.values, self.owners, strict=True)
+            ]
         return self._words
+
+    def marks(self, offered: Sequence[int], query: set[str]) -> list[list[str]]:
+        """What may speak for each of these elements: its place among them, its own words, how many it shares with `query`.
+
+        Words that many elements share count for little. Kept until the query grows or others are offered.
+        """
+        state = (len(query), tuple(offered))
+        if self._marks is None or self._marks[0] != state:
+            self._marks = state, _marks_of([self.words[i] for i in offered], query)
+        return self._marks[1]
+
+
+_RANKS = ("r0", "r1", "r2", "r3", "r4", "r5", "r5", "r7", "r7")
+
+
+def _marks_of(words: Sequence[Sequence[str]], query: set[str]) -> list[list[str]]:
+    spread: dict[str, int] = {}
+    for found in words:
+        for word in found:
+            spread[word] = spread.get(word, 0) + 1
+    most = len(words) / 2
+    marked = []
+    for rank, found in enumerate(words):
+        marks = [word for word in found if spread[word] <= most]
+        shared = sum([1.0 / spread[word] for word in marks if word in query])
+        marks.append(_RANKS[rank] if rank < len(_RANKS) else "r9")
+        if shared:
+            marks.append("s1" if shared < 0.45 else "s2" if shared < 1.0 else "s3")
+        marked.append(marks)
+    marked[-1].append("last")
+    return marked
 
 
 NOTHING = View(())
