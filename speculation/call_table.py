@@ -24,6 +24,8 @@ class CallRow:
     waited_seconds: float | None
     hidden_seconds: float | None
     why: str
+    is_part: bool = False
+    """True if a whole served it of which it asked for a part."""
 
     @property
     def mark(self) -> Mark:
@@ -53,6 +55,7 @@ def _of_call(call: CallFigures, show_payloads: bool) -> CallRow:
         waited_seconds=call.waited_seconds,
         hidden_seconds=call.hidden_seconds,
         why=_why(run) if call.call.outcome != "requested" else call.call.reason,
+        is_part=call.call.part_of is not None,
     )
 
 

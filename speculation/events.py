@@ -18,12 +18,14 @@ job_started        {job, attempt}
 job_ended          {job, status: succeeded|failed, ok, run_seconds, speculative}
 job_preempted      {job, reason}               the row is given up at once; job_released tells when its worker let go
 job_released       {job}
-job_discarded      {job, reason: miss|expired|invalidated|revoked|session_ended}
+job_discarded      {job, reason: miss|expired|invalidated|revoked|session_ended|the whole did not give this part}
 job_retried        {job, reason}
-call_asked         {call_id, turn, tool, arguments, effect, job, outcome: used|joined|raised|requested, reason}
+call_asked         {call_id, turn, tool, arguments, effect, job, outcome: used|joined|raised|requested, reason, part_of?}
                     used: a finished speculation served it; joined: a running one; raised: a queued one; requested: none,
-                    and `reason` says why ("not predicted", "expired", "world changed", "writes: not eligible", ...)
-call_returned      {call_id, turn, tool, job, ok, content, structured, unknown_outcome}
+                    and `reason` says why ("not predicted", "expired", "world changed", "writes: not eligible", ...);
+                    part_of: the job's own arguments, where it is a whole of which the call asks for a part; if it turns
+                    out not to give that, it is discarded and the call has a second call_asked with its new job
+call_returned      {call_id, turn, tool, job, ok, content, structured, unknown_outcome}     what the model was told
 epoch_stepped      {epoch, call_id}
 session_ended      {status, answer, error}
 """

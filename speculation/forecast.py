@@ -23,11 +23,11 @@ from speculation.engine.sharpening import Sharpener, sharpener_for
 from speculation.engine.types import Event, EventKind, Prediction, ToolTraits
 from speculation.engine.utility import bid_for
 from speculation.events import SessionLost
-from speculation.jobs import JobSpec
 from speculation.listening import StreamedTurn
 from speculation.models import Arm, Session, ToolJob
 from speculation.permits import Permits
 from speculation.scheduler import Forecasted, Offer
+from speculation.specs import JobSpec
 from speculation.toolbox import BoxedTool, Toolbox
 from tools.base import SideEffect, ToolCall
 

@@ -8,7 +8,6 @@ waiting for a lock.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -17,7 +16,8 @@ from django.db.models.fields import DateTimeField
 from django.db.models.functions import Cast, Now
 
 from speculation.events import SessionLog
-from speculation.models import JobStatus, Session, ToolJob, ToolRecord
+from speculation.models import JobStatus, Session, ToolJob
+from speculation.specs import Guess, JobSpec
 from tools.base import SideEffect, ToolResult
 
 LEASE_SECONDS = 10.0
@@ -40,6 +40,7 @@ MOVES: Mapping[str, Move] = {
     "preempt": Move((JobStatus.QUEUED, JobStatus.RUNNING), JobStatus.PREEMPTED, "job_preempted"),
     "withdraw": Move((JobStatus.QUEUED,), JobStatus.FAILED, "job_ended"),
     "discard": Move((JobStatus.SUCCEEDED,), JobStatus.DISCARDED, "job_discarded"),
+    "give_back": Move((JobStatus.SUCCEEDED, JobStatus.FAILED), JobStatus.DISCARDED, "job_discarded"),
 }
 
 HELD = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED)
@@ -60,32 +61,6 @@ def _move(job: ToolJob, verb: str, *guards: Q, **fields: Any) -> bool:
 def _in_seconds(seconds: float) -> Any:
     """The database's clock `seconds` from now."""
     return Cast(Now() + Value(timedelta(seconds=seconds)), DateTimeField())
-
-
-@dataclass(frozen=True)
-class JobSpec:
-    """What a new job is made of, whoever asks for it."""
-
-    tool: ToolRecord
-    pool_id: str
-    arguments: Mapping[str, Any]
-    fingerprint: str
-    effect: SideEffect
-    expected_seconds: float = 1.0
-    timeout_seconds: float = 60.0
-    ttl_seconds: float = 60.0
-
-
-@dataclass(frozen=True)
-class Guess:
-    """Why a speculation is made."""
-
-    pattern_id: int | None
-    probability: float
-    utility: float
-    policy_version: int
-    start_within_seconds: float
-    sources: Mapping[str, str]
 
 
 def request(log: SessionLog, spec: JobSpec, call_id: str) -> ToolJob:
@@ -278,7 +253,7 @@ def retry_joined(log: SessionLog, job: ToolJob) -> bool:
 
 
 def promote(log: SessionLog, job: ToolJob, call_id: str, *, policy_version: int) -> bool:
-    """The agent asked for exactly this: the job is its call's from now on. Nothing is copied.
+    """The agent asked for exactly this, or for a part of it: the job is its call's from now on. Nothing is copied.
 
     The epoch's equality also forbids it while the world changes: speculations belong to even epochs.
     """
@@ -335,16 +310,28 @@ def discard(log: SessionLog, job: ToolJob, reason: str) -> bool:
     return moved
 
 
+def give_back(log: SessionLog, job: ToolJob, reason: str) -> bool:
+    """succeeded or failed -> discarded: the call that joined it cannot be answered from it, and is free for a run of its own.
+
+    Only for a promoted job, which can only read; one that was requested is its call's, whatever came of it.
+    """
+    moved = _move(
+        job,
+        "give_back",
+        Q(call_id__isnull=False, promoted_at__isnull=False, effect=SideEffect.NONE),
+        call_id=None,
+        promoted_at=None,
+        end_reason=reason,
+    )
+    if moved:
+        log.append("job_discarded", job=str(job.pk), reason=reason)
+        log.notify(job.pk)
+    return moved
+
+
 def drop_speculation(log: SessionLog, reason: str, jobs: Sequence[ToolJob] | None = None) -> int:
     """Give up held speculations of the session (all, or these). Returns how many ended."""
     held = jobs if jobs is not None else ToolJob.objects.filter(session=log.session, call_id=None, status__in=HELD)
     return sum(
         discard(log, job, reason) if job.status == JobStatus.SUCCEEDED else preempt(log, job, reason) for job in held
     )
-
-
-def holding_a_slot() -> Q:
-    """Jobs that count as busy: queued for the workers, running under a live lease, or given up but not yet let go of."""
-    queued = Q(status=JobStatus.QUEUED) & (Q(call_id__isnull=False) | Q(start_before__gt=Now()))
-    occupied = Q(status__in=[JobStatus.RUNNING, JobStatus.PREEMPTED], ended_at__isnull=True, lease_until__gt=Now())
-    return queued | occupied

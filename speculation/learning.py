@@ -233,7 +233,10 @@ class Shelf:
 
 def _lasting(traits: Mapping[str, ToolTraits]) -> dict[str, tuple[Any, ...]]:
     """What of the traits a predictor depends on: not the durations, which are measured anew all the time."""
-    return {name: (one.reads_only, one.changes_world, one.cosmetic_arguments) for name, one in traits.items()}
+    return {
+        name: (one.reads_only, one.changes_world, one.cosmetic_arguments, one.covers, one.shell_argument)
+        for name, one in traits.items()
+    }
 
 
 def _stamp(agent_id: int) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from speculation.jobs import JobSpec
 from speculation.models import Approval, Arm, Session, ToolRecord
+from speculation.specs import JobSpec
 from speculation.toolbox import BoxedTool, Toolbox
 from speculation.verdicts import is_speculable, newest_approval
 

@@ -25,15 +25,18 @@ from speculation.agent.types import (
     ToolNamed,
     TurnEnded,
 )
+from speculation.asked import AskedCall
 from speculation.conversation import answer_message
 from speculation.forecast import Forecast
-from speculation.jobs import JobSpec
 from speculation.models import EventRecord, JobStatus, Session, ToolJob
 from speculation.notices import LOOK_AGAIN_SECONDS, assert_outside_transaction, listener
-from speculation.scheduler import AskedCall
+from speculation.specs import JobSpec
 from speculation.toolbox import Toolbox
-from tools.base import SideEffect
+from tools.base import SideEffect, ToolResult
 from tools.running import clean_text
+
+ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.DISCARDED)
+"""Statuses in which a call's job is done; discarded where it was a whole that did not give the call its part."""
 
 UNKNOWN_OUTCOME = (
     "The outcome of this call is unknown: its worker was lost while it ran, and running it again might do it twice. "
@@ -143,13 +146,15 @@ class SessionRuntime:
         unknown = [call for call in calls if call.tool not in self.toolbox]
         answers = self._refuse(turn, unknown)
         asked = [self._asked(turn, call) for call in calls if call.tool in self.toolbox]
-        if asked:
-            answers |= self._collect(turn, scheduler.serve(self.session.pk, self.session.attempt, asked))
+        while asked:  # again only where a call had joined a whole that then did not give the part
+            answers |= self._collect(asked, scheduler.serve(self.session.pk, self.session.attempt, asked))
+            asked = [call for call in asked if call.call_id not in answers]
         return answers
 
     def _asked(self, turn: int, call: RequestedCall) -> AskedCall:
-        spec: JobSpec = self.toolbox[call.tool].spec_of(call.arguments)
-        return AskedCall(call.call_id, turn, spec, self.forecast.why_unserved(spec))
+        box = self.toolbox[call.tool]
+        spec: JobSpec = box.spec_of(call.arguments)
+        return AskedCall(call.call_id, turn, spec, self.forecast.why_unserved(spec), box.part_of(call.arguments))
 
     def _refuse(self, turn: int, calls: Sequence[RequestedCall]) -> dict[str, Message]:
         payloads = [
@@ -158,21 +163,20 @@ class SessionRuntime:
         ]
         return self._tell_returned(payloads)
 
-    def _collect(self, turn: int, jobs: Sequence[ToolJob]) -> dict[str, Message]:
-        """Wait for the jobs, each answered as it ends. No connection is held while nothing happens."""
+    def _collect(self, asked: Sequence[AskedCall], jobs: Sequence[ToolJob]) -> dict[str, Message]:
+        """Wait for the calls' jobs, each answered as it ends, until all are or one has ended that answers nothing.
+
+        No connection is held while nothing happens.
+        """
         assert_outside_transaction()
-        pending = {job.pk: job for job in jobs}
+        pending = {job.pk: call for call, job in zip(asked, jobs, strict=True)}
         answers: dict[str, Message] = {}
         with listener().waiting_for(*pending, self.session.pk) as bell:
             while True:
-                ended = ToolJob.objects.select_related("tool").filter(
-                    pk__in=pending, status__in=[JobStatus.SUCCEEDED, JobStatus.FAILED]
-                )
-                payloads = [_returned_by(turn, job) for job in ended]
-                answers |= self._tell_returned(payloads)
-                for payload in payloads:
-                    del pending[next(pk for pk in pending if str(pk) == payload["job"])]
-                if not pending:
+                ended = ToolJob.objects.select_related("tool").filter(pk__in=pending, status__in=ENDED)
+                payloads = [_returned_by(pending.pop(job.pk), job) for job in ended]
+                answers |= self._tell_returned([payload for payload in payloads if payload])
+                if not pending or None in payloads:
                     return answers
                 self._check()
                 connection.close()
@@ -209,12 +213,17 @@ class SessionRuntime:
         return (started_at.timestamp() if started_at else time.time()) + (self.session.timeout_seconds or 0.0)
 
 
-def _returned_by(turn: int, job: ToolJob) -> dict[str, Any]:
-    assert job.call_id is not None
-    if job.status == JobStatus.SUCCEEDED:
-        result = job.result
-        return _returned(turn, job.call_id, job.tool.name, job, result["ok"], result["content"], result["structured"])
-    return _returned(turn, job.call_id, job.tool.name, job, ok=False, content=UNKNOWN_OUTCOME, unknown_outcome=True)
+def _returned_by(call: AskedCall, job: ToolJob) -> dict[str, Any] | None:
+    """What the call's ended job found of it. None: nothing, so the call needs another job."""
+    if job.status == JobStatus.DISCARDED or call.is_let_down_by(job):
+        return None
+    if job.status == JobStatus.FAILED:
+        return _returned(
+            call.turn, call.call_id, job.tool.name, job, ok=False, content=UNKNOWN_OUTCOME, unknown_outcome=True
+        )
+    result = call.cut_from(job) if call.is_part_of(job) else ToolResult.from_json(job.result)
+    assert result is not None
+    return _returned(call.turn, call.call_id, job.tool.name, job, result.ok, result.content, result.structured)
 
 
 def _returned(

@@ -1,23 +1,25 @@
 """Authoritative calls first; the slack is for speculation, which gives way at once.
 
-`serve` answers what an agent asked for: a speculation that fits is promoted, else a job is requested. `speculate` spends
-free slots on the best bids. `make_room` preempts the least useful speculation when real work finds no slot.
+`serve` answers what an agent asked for: a speculation that fits is promoted, one of the same work before one of a whole
+that the call is a part of; else a job is requested. `speculate` spends free slots on the best bids. `make_room` preempts
+the least useful speculation when real work finds no slot.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
 from speculation import events, jobs, locks, slack
+from speculation.asked import AskedCall
 from speculation.engine.scheduling import Verdict, admit
 from speculation.engine.types import ToolTraits
 from speculation.engine.utility import Bid
 from speculation.events import SessionLog
-from speculation.jobs import Guess, JobSpec
 from speculation.models import JobStatus, ToolJob, ToolRecord, WorkerPool
+from speculation.specs import Guess, JobSpec
 from speculation.worker import enqueue
 from tools.base import SideEffect
 
@@ -35,19 +37,10 @@ WHY_UNSERVED: Mapping[str, str] = {
     "slot needed": "preempted: a slot was needed",
 }
 
+NOT_IN_WHOLE = "the whole did not give this part"
 
 START_WITHIN_SECONDS = 5.0
 """A speculation that found no worker by then has lost most of its head start: it is dropped."""
-
-
-@dataclass(frozen=True)
-class AskedCall:
-    """One call of the agent, ready to be served. `reason`: why nothing was speculated, if nothing was."""
-
-    call_id: str
-    turn: int
-    spec: JobSpec
-    reason: str = "not predicted"
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,11 @@ class Forecasted:
 
 
 def serve(session_id: UUID, attempt: int, asked: Sequence[AskedCall]) -> list[ToolJob]:
-    """One job a call, in order, each the call's own: promoted, requested, or already there (a resumed session)."""
+    """One job a call, in order, each the call's own: promoted, requested, or already there (a resumed session).
+
+    A whole that has ended without giving its call the part is given up here, in the same transaction that finds the call
+    another job.
+    """
     with transaction.atomic():
         tools = locks.share_tools(call.spec.tool.pk for call in asked)
         with events.writing(session_id, attempt=attempt) as log:
@@ -94,27 +91,25 @@ def serve(session_id: UUID, attempt: int, asked: Sequence[AskedCall]) -> list[To
 def _serve_one(log: SessionLog, asked: AskedCall, tool: ToolRecord) -> ToolJob:
     existing = ToolJob.objects.select_related("tool").filter(session=log.session, call_id=asked.call_id).first()
     if existing is not None:
-        return existing
-    job = _promote(log, asked, tool)
-    if job is None:
-        reason = _why_not(log, asked)
-        job = jobs.request(log, asked.spec, asked.call_id)
-        _tell_asked(log, asked, job, "requested", reason)
-        enqueue(job)
+        if not asked.is_let_down_by(existing):
+            return existing
+        jobs.give_back(log, existing, NOT_IN_WHOLE)
+        asked = replace(asked, part=None, reason=NOT_IN_WHOLE)
+    return _promote(log, asked, tool) or _request(log, asked)
+
+
+def _request(log: SessionLog, asked: AskedCall) -> ToolJob:
+    reason = _why_not(log, asked)
+    job = jobs.request(log, asked.spec, asked.call_id)
+    _tell_asked(log, asked, job, "requested", reason)
+    enqueue(job)
     return job
 
 
 def _promote(log: SessionLog, asked: AskedCall, tool: ToolRecord) -> ToolJob | None:
     if asked.spec.effect != SideEffect.NONE:
         return None
-    held = ToolJob.objects.filter(
-        session=log.session,
-        epoch=log.session.epoch,
-        fingerprint=asked.spec.fingerprint,
-        call_id=None,
-        status__in=jobs.HELD,
-    )
-    for job in held:
+    for job in _fitting(log, asked):
         if jobs.promote(log, job, asked.call_id, policy_version=tool.policy_version):
             _tell_asked(log, asked, job, OUTCOMES[job.status], "")
             if job.status == JobStatus.QUEUED:
@@ -123,7 +118,20 @@ def _promote(log: SessionLog, asked: AskedCall, tool: ToolRecord) -> ToolJob | N
     return None
 
 
+def _fitting(log: SessionLog, asked: AskedCall) -> list[ToolJob]:
+    """Held guesses that may answer the call: one of the same work, then a whole that it is a part of."""
+    held = ToolJob.objects.filter(
+        session=log.session,
+        epoch=log.session.epoch,
+        fingerprint__in=asked.fingerprints,
+        call_id=None,
+        status__in=jobs.HELD,
+    )
+    return sorted(filter(asked.may_be_answered_by, held), key=lambda job: asked.fingerprints.index(job.fingerprint))
+
+
 def _tell_asked(log: SessionLog, asked: AskedCall, job: ToolJob, outcome: str, reason: str) -> None:
+    part_of = {"part_of": job.arguments} if asked.is_part_of(job) else {}
     log.append(
         "call_asked",
         call_id=asked.call_id,
@@ -134,15 +142,16 @@ def _tell_asked(log: SessionLog, asked: AskedCall, job: ToolJob, outcome: str, r
         job=str(job.pk),
         outcome=outcome,
         reason=reason,
+        **part_of,
     )
 
 
 def _why_not(log: SessionLog, asked: AskedCall) -> str:
-    """Why no speculation served this call: the fate of the last one of the same work, else the caller's reason."""
+    """Why no speculation served this call: the fate of the last one that might have, else the caller's reason."""
     if asked.spec.effect != SideEffect.NONE:
         return "writes: not eligible"
     last = (
-        ToolJob.objects.filter(session=log.session, fingerprint=asked.spec.fingerprint, call_id=None)
+        ToolJob.objects.filter(session=log.session, fingerprint__in=asked.fingerprints, call_id=None)
         .order_by("-created_at")
         .first()
     )
@@ -152,6 +161,8 @@ def _why_not(log: SessionLog, asked: AskedCall) -> str:
         return "world changed"
     if last.status == JobStatus.FAILED:
         return "speculative run failed"
+    if last.status == JobStatus.SUCCEEDED and not asked.may_be_answered_by(last):
+        return NOT_IN_WHOLE
     if last.status == JobStatus.SUCCEEDED:
         return "expired" if last.expires_at else "approval changed"
     return WHY_UNSERVED.get(last.end_reason, last.end_reason or asked.reason)
@@ -257,7 +268,7 @@ def make_room(pool_id: str) -> int:
 
 def _lacking(pool_id: str, slots: int | None) -> int:
     """How many jobs more than slots are queued or running, those given up not counted: they let go by themselves."""
-    active = ToolJob.objects.filter(jobs.holding_a_slot(), pool_id=pool_id).exclude(status=JobStatus.PREEMPTED)
+    active = ToolJob.objects.filter(slack.holding_a_slot(), pool_id=pool_id).exclude(status=JobStatus.PREEMPTED)
     return active.count() - (_slots_of(pool_id) if slots is None else slots)
 
 

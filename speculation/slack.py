@@ -1,7 +1,10 @@
-"""What is free for speculation right now, counted in the database under the pool's lock."""
+"""Which jobs take a slot, and what is free for speculation right now, counted in the database under the pool's lock."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+
+from django.db.models import Q
+from django.db.models.functions import Now
 
 from speculation import jobs
 from speculation.engine.scheduling import QueuedJob, Slack
@@ -11,10 +14,17 @@ MOST_PER_SESSION = 4
 """Speculations of one session that may be queued or running at once."""
 
 
+def holding_a_slot() -> Q:
+    """Jobs that count as busy: queued for the workers, running under a live lease, or given up but not yet let go of."""
+    queued = Q(status=JobStatus.QUEUED) & (Q(call_id__isnull=False) | Q(start_before__gt=Now()))
+    occupied = Q(status__in=[JobStatus.RUNNING, JobStatus.PREEMPTED], ended_at__isnull=True, lease_until__gt=Now())
+    return queued | occupied
+
+
 def measure(pool: WorkerPool, session: Session, most_parallel: Mapping[str, int], fingerprints: Iterable[str]) -> Slack:
     """The slack for this session's bids. `most_parallel`: tool name -> calls of it that may run at once."""
     busy = list(
-        ToolJob.objects.filter(jobs.holding_a_slot(), pool=pool).values_list(
+        ToolJob.objects.filter(holding_a_slot(), pool=pool).values_list(
             "pk", "session_id", "tool__name", "status", "call_id", "utility", "expected_seconds"
         )
     )

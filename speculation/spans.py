@@ -93,6 +93,8 @@ class Call:
     ok: bool | None = None
     is_outcome_unknown: bool = False
     foreseen_at: float | None = None
+    part_of: Mapping[str, Any] | None = None
+    """Arguments of the whole that served it, where it asked for a part."""
 
     @property
     def key(self) -> WorkKey:

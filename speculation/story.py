@@ -176,6 +176,7 @@ def _job_released(story: Story, at: float, payload: Mapping[str, Any]) -> None:
 def _job_discarded(story: Story, at: float, payload: Mapping[str, Any]) -> None:
     if run := story.runs.get(payload["job"]):
         run.given_up_at, run.status, run.reason = at, "discarded", payload.get("reason", "")
+        run.call_id, run.asked_at = "", None  # a call had joined it, in vain
 
 
 def _job_retried(story: Story, at: float, payload: Mapping[str, Any]) -> None:
@@ -184,8 +185,10 @@ def _job_retried(story: Story, at: float, payload: Mapping[str, Any]) -> None:
 
 
 def _call_asked(story: Story, at: float, payload: Mapping[str, Any]) -> None:
+    """A call that is asked again has another job: the whole that it had joined did not give its part."""
     call_id, job = payload["call_id"], payload.get("job") or ""
-    if call_id in story.calls:
+    earlier = story.calls.get(call_id)
+    if earlier is not None and earlier.job == job:
         return
     story.calls[call_id] = call = Call(
         call_id=call_id,
@@ -196,7 +199,8 @@ def _call_asked(story: Story, at: float, payload: Mapping[str, Any]) -> None:
         job=job,
         outcome=payload["outcome"],
         reason=payload.get("reason") or "",
-        asked_at=at,
+        asked_at=earlier.asked_at if earlier else at,
+        part_of=payload.get("part_of"),
     )
     call.foreseen_at = story._foreseen.get(call.key)
     story.last_asked_at[call.key] = at

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from speculation.agent.types import ToolSpec
+from speculation.asked import Part
 from speculation.engine.types import ToolTraits
-from speculation.jobs import JobSpec
 from speculation.models import AgentProfile, ToolRecord
+from speculation.specs import JobSpec
 from speculation.worker import find_tool
 from tools.base import SideEffect, Tool, ToolCall
 
@@ -34,24 +35,38 @@ class BoxedTool:
             tool=self.record,
             pool_id=POOL,
             arguments=arguments,
-            fingerprint=ToolCall(self.record.name, arguments).fingerprint(policy),
+            fingerprint=self._fingerprint_of(arguments),
             effect=self.tool.effect_of(arguments),
             expected_seconds=self.expected_seconds,
             timeout_seconds=policy.timeout_seconds,
             ttl_seconds=policy.ttl_seconds,
         )
 
+    def part_of(self, arguments: Mapping[str, Any]) -> Part | None:
+        """The call as a part that a whole may serve, where the tool says that it is one and how it is cut out."""
+        whole = self.traits.whole_of(arguments) if self.tool.projects else None
+        return None if whole is None else Part(self.tool, arguments, self._fingerprint_of(whole))
+
     @property
     def traits(self) -> ToolTraits:
         """What the engine may know. Whether a guess may run is decided later, call by call, by the policy."""
-        effect = self.tool.policy.effect
+        policy = self.tool.policy
         return ToolTraits(
             name=self.record.name,
-            reads_only=effect in (SideEffect.NONE, SideEffect.UNKNOWN),
-            changes_world=effect != SideEffect.NONE,
+            reads_only=policy.effect in (SideEffect.NONE, SideEffect.UNKNOWN),
+            changes_world=policy.effect != SideEffect.NONE,
             expected_seconds=self.expected_seconds,
-            cosmetic_arguments=self.tool.policy.cosmetic_arguments,
+            cosmetic_arguments=policy.cosmetic_arguments,
+            covers=policy.covers,
+            shell_argument=policy.shell_argument,
+            reads_call=self._only_reads if policy.effect == SideEffect.UNKNOWN else None,
         )
+
+    def _only_reads(self, arguments: Mapping[str, Any]) -> bool:
+        return self.tool.effect_of(arguments) == SideEffect.NONE
+
+    def _fingerprint_of(self, arguments: Mapping[str, Any]) -> str:
+        return ToolCall(self.record.name, arguments).fingerprint(self.tool.policy)
 
 
 class Toolbox(dict[str, BoxedTool]):

@@ -10,7 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -227,15 +227,16 @@ class Effects:
         """A tool's entry; one that is not listed changes the world."""
         entries = self.by_source.get(source, {})
         cosmetic = frozenset(entries.get("cosmetic", {}).get(tool, ()))
+        effects = RecordedEffects(cosmetic=cosmetic, covers=self.covers(source, tool))
         for kind in ("read", "local"):
             if tool in entries.get(kind, ()):
-                return RecordedEffects(kind, cosmetic=cosmetic)
+                return replace(effects, kind=kind)
         if tool in entries.get("shell", {}):
-            return RecordedEffects("shell", argument=entries["shell"][tool], cosmetic=cosmetic)
+            return replace(effects, kind="shell", argument=entries["shell"][tool])
         if tool in entries.get("by_argument", {}):
             values = {name: tuple(allowed) for name, allowed in entries["by_argument"][tool].items()}
-            return RecordedEffects("by_argument", values=values, cosmetic=cosmetic)
-        return RecordedEffects(cosmetic=cosmetic)
+            return replace(effects, kind="by_argument", values=values)
+        return effects
 
     def effect_of(self, source: str, tool: str, arguments: Mapping[str, Any]) -> SideEffect:
         """The effect of this very call."""
@@ -254,7 +255,7 @@ class Effects:
             changes_world=effects.kind not in ("read", "local"),
             expected_seconds=usual_seconds(tool),
             cosmetic_arguments=effects.cosmetic,
-            covers=self.covers(source, tool),
+            covers=effects.covers,
             shell_argument=effects.argument,
             reads_call=effects.reads if effects.kind in ("shell", "by_argument") else None,
         )

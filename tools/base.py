@@ -78,6 +78,10 @@ class ToolPolicy:
     """True if the arguments leave this machine: speculating then tells an outside party something."""
     cosmetic_arguments: frozenset[str] = frozenset()
     """Arguments that do not change the work. All others are identity arguments, also those nobody classified."""
+    covers: frozenset[str] = frozenset()
+    """A call without these arguments (the whole) covers one with them (a part), as far as the tool's `project` says."""
+    shell_argument: str = ""
+    """The argument that holds a shell command line: guesses of it are compared after parsing."""
     expected_seconds: float = 1.0
     timeout_seconds: float = 60.0
     max_parallel: int = 4
@@ -159,21 +163,32 @@ class Tool(ABC):
         return self.policy.effect
 
     def project(self, whole: ToolResult, whole_arguments: Mapping[str, Any], arguments: Mapping[str, Any]) -> ToolResult | None:
-        """The result of a part out of the result of a whole, or None where that is not exact."""
+        """The result of a part out of the result of a whole, or None where that is not exact. Pure.
+
+        `whole` is as it was stored, perhaps cut: see running.py. `arguments` fit the schema.
+        """
         return None
+
+    @property
+    def projects(self) -> bool:
+        """False if no part is ever had of a whole: then `covers` only tells how the tool is asked."""
+        return type(self).project is not Tool.project
 
     @cached_property
     def definition(self) -> dict[str, Any]:
         """What an approval pins: name, description, schema and annotations."""
+        annotations = {
+            "effect": str(self.policy.effect),
+            "open_world": self.policy.open_world,
+            "cosmetic_arguments": sorted(self.policy.cosmetic_arguments),
+        }
+        if self.policy.covers:  # only there, so that the approvals of all other tools hold
+            annotations["covers"] = sorted(self.policy.covers)
         return {
             "name": self.name,
             "description": self.description,
             "parameters": dict(self.parameters),
-            "annotations": {
-                "effect": str(self.policy.effect),
-                "open_world": self.policy.open_world,
-                "cosmetic_arguments": sorted(self.policy.cosmetic_arguments),
-            },
+            "annotations": annotations,
         }
 
     @cached_property

@@ -40,10 +40,13 @@ class RecordedEffects:
     argument: str = ""
     values: Mapping[str, tuple[Any, ...]] | None = None
     cosmetic: frozenset[str] = frozenset()
+    covers: frozenset[str] = frozenset()
+    """A call without these arguments covers one with them. What a part's result was cannot be told from the whole's."""
 
     def to_json(self) -> dict[str, Any]:
         values = {name: list(allowed) for name, allowed in (self.values or {}).items()}
-        return {"kind": self.kind, "argument": self.argument, "values": values, "cosmetic": sorted(self.cosmetic)}
+        told = {"kind": self.kind, "argument": self.argument, "values": values, "cosmetic": sorted(self.cosmetic)}
+        return {**told, "covers": sorted(self.covers)} if self.covers else told
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> "RecordedEffects":
@@ -53,6 +56,7 @@ class RecordedEffects:
             argument=str(value.get("argument", "")),
             values=values,
             cosmetic=frozenset(value.get("cosmetic", ())),
+            covers=frozenset(value.get("covers", ())),
         )
 
     @property
@@ -127,6 +131,8 @@ class RecordedTool(Tool):
         self.policy = ToolPolicy(
             effect=effects.declared,
             cosmetic_arguments=effects.cosmetic,
+            covers=effects.covers,
+            shell_argument=effects.argument,
             expected_seconds=usual_seconds(name) if expected_seconds is None else expected_seconds,
             timeout_seconds=3600.0,
             max_parallel=64,

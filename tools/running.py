@@ -1,4 +1,4 @@
-"""Run one call so that whatever happens is a result that can be stored and shown to a model."""
+"""Run one call, or cut it out of a whole, so that whatever happens can be stored and shown to a model."""
 
 import logging
 import math
@@ -29,6 +29,23 @@ def execute(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> T
         return ToolResult(
             ok=False, content=f"{tool.name} failed unexpectedly ({type(error).__name__}); try another way."
         )
+
+
+def cut_out(
+    tool: Tool, whole: ToolResult, whole_arguments: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> ToolResult | None:
+    """What `execute` would have returned for `arguments`, out of a stored whole. None: only a run of its own can tell."""
+    if not whole.ok:
+        return None
+    try:
+        validate(tool, arguments)
+        part = tool.project(whole, whole_arguments, arguments)
+    except ToolError:
+        return None
+    except Exception:
+        logger.exception("%s could not cut a part out of a whole", tool.name)
+        return None
+    return None if part is None else storable(part)
 
 
 def storable(result: ToolResult) -> ToolResult:
@@ -73,7 +90,8 @@ class _Bounded:
             if self.budget <= 0:
                 copied["[cut]"] = f"{len(value) - len(copied)} more keys left out"
                 break
-            copied[self._copy_text(str(key))] = self.copy(item, depth - 1)
+            name = self._copy_text(str(key))
+            copied[name] = self.copy(item, depth - 1)
         return copied
 
     def _copy_list(self, value: list[Any] | tuple[Any, ...], depth: int) -> Any:

@@ -102,7 +102,7 @@ def _panel(view: SessionView, pick: str) -> SafeString | str:
     call = told.story.calls.get(pick)
     run = told.story.runs.get(call.job if call else pick)
     job = queries.job_of(view.session, run.job) if run else None
-    arguments = run.arguments if run else call.arguments if call else {}
+    arguments = call.arguments if call else run.arguments if run else {}
     return render_to_string(
         "sessions/parts/call_panel.html",
         {
@@ -127,6 +127,8 @@ def _result(view: SessionView, pick: str, job: ToolJob | None) -> dict[str, Any]
 
 def _sentence(row: CallRow) -> str:
     """What became of it, in one sentence."""
+    if row.is_part and row.state in ("used", "joined", "raised"):
+        return f"{row.mark.word.capitalize()}: a guess had asked for the whole, and the part that the agent asked for was cut out."
     if row.state == "used" and row.asked_at is not None and row.run_end is not None:
         return f"Used: asked with the same arguments {max(0.0, row.asked_at - row.run_end):.1f} s after it had finished."
     if row.state == "joined":

@@ -24,7 +24,7 @@ from speculation.engine.types import Event, EventKind, Pattern, ToolTraits
 MAX_ROWS = 50_000
 STUDY_ALL_STEPS = 2000.0
 """Twice as many sessions are skimmed for one that is studied, each time so many steps more have been studied."""
-MAX_HALVINGS = 5
+MAX_HALVINGS = 4
 SOON_EVERY = 2
 """One in so many steps teaches about the calls that come later, and counts as much as so many."""
 

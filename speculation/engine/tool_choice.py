@@ -124,7 +124,6 @@ class ToolChoice:
 
     def age(self, scale: float) -> None:
         """Make what was learned count less: later steps weigh more against it."""
-        self.steps *= scale
         squares = self._table[:, 2:]
         squares[:] = FIRST_SQUARES + (squares - FIRST_SQUARES) * scale
 

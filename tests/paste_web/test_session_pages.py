@@ -107,6 +107,15 @@ def test_the_panel_says_in_a_sentence_what_became_of_a_call(operator):
     assert operator.get(f"/sessions/{session.pk}/calls/no-such/").status_code == 404
 
 
+def test_the_panel_says_that_a_whole_served_a_part_and_shows_what_was_asked_for(operator):
+    log = example()
+    asked = next(entry for entry in log if entry.kind == "call_asked" and entry.payload["call_id"] == "1.0")
+    asked.payload["part_of"], asked.payload["arguments"] = asked.payload["arguments"], {"first_line": 77}
+    panel = operator.get(f"/sessions/{store(log).pk}/calls/1.0/").content.decode()
+    assert "Used: a guess had asked for the whole, and the part that the agent asked for was cut out." in panel
+    assert "first_line&quot;: 77" in panel
+
+
 def test_a_submitted_task_is_stored_and_shown(operator, monkeypatch):
     an_agent()
     answer = operator.post("/sessions/", {"agent": "support", "task": "Say hello.", "speculation": "on"})

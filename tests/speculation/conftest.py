@@ -10,8 +10,8 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from speculation import events, jobs
-from speculation.jobs import Guess, JobSpec
 from speculation.models import AgentProfile, Session, ToolJob, ToolRecord, WorkerPool
+from speculation.specs import Guess, JobSpec
 from tools.base import SideEffect, ToolCall, ToolPolicy
 
 

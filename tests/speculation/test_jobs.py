@@ -50,6 +50,26 @@ def test_a_promoted_job_is_never_preempted_or_discarded(desk: Desk) -> None:
     assert not desk.move(jobs.discard, done, "miss")
 
 
+def test_a_promoted_job_that_has_ended_is_given_back_once_and_serves_nobody_again(desk: Desk, race: Race) -> None:
+    job = in_state(desk, "succeeded", "a")
+    assert not desk.move(jobs.give_back, job, "no part"), "nobody had asked for it"
+    assert desk.promote(job, "1.0")
+    give_back = partial(desk.move, jobs.give_back, job, "no part")
+    assert sorted(race.run(give_back, give_back)) == [False, True]
+    assert not desk.promote(job, "1.1")
+    job.refresh_from_db()
+    assert (job.status, job.call_id, job.promoted_at) == (JobStatus.DISCARDED, None, None)
+    assert desk.request("1.0", "a").call_id == "1.0", "the call is free for a run of its own"
+
+
+def test_neither_a_requested_call_nor_a_running_one_is_given_back(desk: Desk) -> None:
+    running, read, write = in_state(desk, "running", "a"), desk.request("1.1", "b"), desk.request("1.2", writes=True)
+    assert desk.promote(running, "1.0")
+    for job in (read, write):
+        assert desk.start(job) and desk.move(jobs.commit, job, attempt=1, result=RESULT)
+    assert not any(desk.move(jobs.give_back, job, "no part") for job in (running, read, write))
+
+
 def test_a_result_of_a_preempted_job_is_dropped(desk: Desk) -> None:
     job = in_state(desk, "running", "a")
     assert desk.move(jobs.preempt, job, "slot needed")

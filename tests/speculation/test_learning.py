@@ -10,9 +10,9 @@ from speculation import events, jobs, learning
 from speculation.engine.mining import Miner
 from speculation.engine.types import Event, ToolTraits
 from speculation.history import store
-from speculation.jobs import Guess
 from speculation.learning import Shelf, learn, mine, pattern_ids, record_key, record_outcomes, session_ended, unmined
 from speculation.models import AgentProfile, PatternRecord, Session, ToolJob
+from speculation.specs import Guess
 from tests.speculation.conftest import Desk, Race
 from tests.speculation.test_recordings import llm, tool, trace, user
 from tools.base import ToolResult

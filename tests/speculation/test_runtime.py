@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from speculation import recovery, tasks
+from speculation import events, jobs, recovery, tasks
 from speculation.models import AgentProfile, Session, ToolJob, WorkerPool
 from speculation.policy import register_tool
+from speculation.specs import Guess
 from speculation.submission import submit_task
+from speculation.toolbox import Toolbox
+from speculation.worker import enqueue
 from tests.agent.endpoint import Endpoint, call, end, running_endpoint, text
 from tests.workers import Workers
 from tools import catalog
@@ -72,6 +75,31 @@ def test_reads_of_a_turn_run_side_by_side_and_a_read_after_a_write_sees_it(
     assert jobs["1.1"].started_at >= jobs["1.0"].ended_at
     assert jobs["1.2"].started_at >= jobs["1.1"].ended_at
     assert session.epoch == 2
+
+
+def test_a_model_that_asks_for_a_part_is_given_it_out_of_a_whole_that_was_guessed(
+    agent: AgentProfile, endpoint: Endpoint, workers: Workers, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo\nthree\n")
+    part = json.dumps({"path": "a.txt", "first_line": 2, "last_line": 3})
+    asked = [call(0, name="read_file", arguments=part, identity="x"), end("tool_calls")]
+    endpoint.turns = [asked, [text("I see."), end()]]
+    workers.tools().wait_until_ready()
+    session = submit_task(agent, "Look around.", world={"root": str(tmp_path)})
+    spec = Toolbox.of(agent)["read_file"].spec_of({"path": "a.txt"})
+    with events.writing(session.pk) as log:
+        whole = jobs.speculate(log, spec, Guess(None, 0.9, 1.0, spec.tool.policy_version, 10.0, {}))
+        assert whole is not None
+        enqueue(whole)
+    wait_for_job(session, "succeeded")
+
+    tasks.run_session(str(session.pk))
+
+    session.refresh_from_db()
+    assert (session.status, session.answer) == ("succeeded", "I see."), session.error
+    told = [message["content"] for message in endpoint.requests[1]["messages"] if message["role"] == "tool"]
+    assert told == ["two\nthree"]
+    assert ToolJob.objects.get(session=session).call_id == "1.0", "the guess was the only run"
 
 
 def test_an_unknown_tool_and_wrong_arguments_are_told_to_the_model_and_the_session_goes_on(
@@ -147,7 +175,7 @@ def test_a_write_lost_with_its_worker_is_told_to_the_agent_as_unknown_and_the_se
     session = submit_task(agent, "Change something.", world={"root": str(tmp_path)})
     with ThreadPoolExecutor(1) as beside:
         ended = beside.submit(tasks.run_session, str(session.pk))
-        job = wait_for_running_job(session)
+        job = wait_for_job(session, "running")
         first.kill()
         ToolJob.objects.filter(pk=job.pk).update(lease_until=job.started_at)
         recovery.sweep()
@@ -164,9 +192,9 @@ def test_a_write_lost_with_its_worker_is_told_to_the_agent_as_unknown_and_the_se
     assert ToolJob.objects.get(pk=job.pk).attempt == 1, "it did not run again"
 
 
-def wait_for_running_job(session: Session, seconds: float = 30.0) -> ToolJob:
+def wait_for_job(session: Session, status: str, seconds: float = 30.0) -> ToolJob:
     deadline = time.monotonic() + seconds
-    while (job := ToolJob.objects.filter(session=session, status="running").first()) is None:
-        assert time.monotonic() < deadline, "no job started"
+    while (job := ToolJob.objects.filter(session=session, status=status).first()) is None:
+        assert time.monotonic() < deadline, f"no job {status}"
         time.sleep(0.02)
     return job

@@ -157,7 +157,7 @@ def test_a_shell_may_be_guessed_and_may_change_the_world() -> None:
     assert traits.reads_only
     assert traits.changes_world
     assert traits.cosmetic_arguments == {"description"}
-    assert EFFECTS.covers("shop", "Read") == {"limit"}
+    assert EFFECTS.covers("shop", "Read") == EFFECTS.of_tool("shop", "Read").covers == {"limit"}
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the recorded runs are not beside the project")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from speculation import events, jobs, recovery, scheduler
-from speculation.jobs import Guess
 from speculation.models import AgentProfile, JobStatus, Session, ToolJob, WorkerPool
 from speculation.policy import register_tool
 from speculation.scheduler import AskedCall
+from speculation.specs import Guess
 from speculation.toolbox import BoxedTool, Toolbox
 from speculation.worker import enqueue
 from tests.workers import Workers

@@ -8,7 +8,7 @@ import pytest
 
 from tools.base import SideEffect, ToolContext, ToolResult
 from tools.catalog import BUILTIN
-from tools.running import execute
+from tools.running import cut_out, execute
 
 
 def ask(context: ToolContext, tool: str, **arguments: Any) -> ToolResult:
@@ -87,7 +87,10 @@ def test_a_range_of_lines_may_be_read(context: ToolContext) -> None:
     assert ask(context, "read_file", path="n.txt", first_line=9, last_line=3).structured["text"] == ""
 
 
-@pytest.mark.parametrize("text", ["", "\n", "one", "one\ntwo", "one\ntwo\n\n", "one\r\ntwo\r\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", "one", "one\ntwo", "one\ntwo\n\n", "one\r\ntwo\r\n", "one\n\0\nthree", "one\r\0\ntwo", "\x0ctwo\u2028"],
+)
 @pytest.mark.parametrize("extra", [{}, {"first_line": 1}, {"first_line": 2}, {"first_line": 1, "last_line": 1}])
 def test_a_part_taken_from_a_whole_file_equals_reading_it(
     context: ToolContext, text: str, extra: dict[str, int]
@@ -105,6 +108,29 @@ def test_a_cut_or_other_file_serves_no_part(context: ToolContext) -> None:
     whole = execute(tool, {"path": "n.txt"}, context)
     assert tool.project(whole, {"path": "n.txt"}, {"path": "n.txt", "first_line": 2}) is None
     assert tool.project(whole, {"path": "n.txt"}, {"path": "m.txt", "first_line": 2}) is None
+
+
+def test_a_whole_cut_for_storage_serves_no_part(context: ToolContext) -> None:
+    (context.root / "wide.txt").write_text("x" * 500_000)
+    whole = execute(BUILTIN["read_file"], {"path": "wide.txt"}, context)
+    assert "more characters left out" in whole.structured["text"]
+    assert cut_out(BUILTIN["read_file"], whole, {"path": "wide.txt"}, {"path": "wide.txt", "first_line": 1}) is None
+
+
+@pytest.mark.parametrize("extra", [{"first_line": 0}, {"first_line": "1"}, {"line": 1}])
+def test_no_part_is_cut_out_for_arguments_that_do_not_fit_or_out_of_an_error(
+    context: ToolContext, extra: dict[str, Any]
+) -> None:
+    (context.root / "f.txt").write_text("one\n")
+    tool = BUILTIN["read_file"]
+    whole, none = (execute(tool, {"path": path}, context) for path in ("f.txt", "none.txt"))
+    assert cut_out(tool, whole, {"path": "f.txt"}, {"path": "f.txt", **extra}) is None
+    assert cut_out(tool, none, {"path": "none.txt"}, {"path": "none.txt", "first_line": 1}) is None
+
+
+def test_what_a_tool_covers_is_pinned_with_its_definition() -> None:
+    assert BUILTIN["read_file"].definition["annotations"]["covers"] == ["first_line", "last_line"]
+    assert "covers" not in BUILTIN["list_files"].definition["annotations"]
 
 
 def test_an_edit_needs_its_text_exactly_once(context: ToolContext) -> None:

@@ -106,12 +106,15 @@ def test_the_effect_of_a_call_follows_its_entry(
 
 
 def test_a_tool_made_from_its_stored_definition_is_the_same_tool() -> None:
-    effects = RecordedEffects("by_argument", values={"c": ("view",)}, cosmetic=frozenset({"why"}))
+    effects = RecordedEffects(
+        "by_argument", values={"c": ("view",)}, cosmetic=frozenset({"why"}), covers=frozenset({"range"})
+    )
     tool = RecordedTool("edit", effects, expected_seconds=0.2)
     again = from_definition("edit", json.loads(json.dumps(tool.definition)))
     assert again.effects == tool.effects
     assert again.policy.expected_seconds == 0.2
     assert again.definition_hash == tool.definition_hash
+    assert again.policy.covers == {"range"} and tool.definition["annotations"]["covers"] == ["range"]
 
 
 def test_a_definition_without_effects_counts_as_changing_the_world() -> None:

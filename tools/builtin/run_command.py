@@ -30,6 +30,7 @@ class RunCommand(Tool):
     policy = ToolPolicy(
         effect=SideEffect.UNKNOWN,
         cosmetic_arguments=frozenset({"description"}),
+        shell_argument="command",
         expected_seconds=1.0,
         timeout_seconds=TIMEOUT_SECONDS + 5,
         ttl_seconds=30,
