@@ -9,6 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from speculation.evaluation_table import arm_cells
+
 STYLES = ("css/tokens.css", "css/paste.css", "css/evaluation.css")
 SCRIPTS = ("vendor/plotly-basic.min.js", "js/tokens.js", "js/evaluation.js")
 MARGINS = {"l": 52, "r": 12, "t": 12, "b": 44}
@@ -78,17 +80,7 @@ _ARM_HEAD = ("arm", "exposed s", "of serial", "task s", "hits", "launches", "a h
 
 
 def _arm_row(name: str, row: Mapping[str, Any]) -> Sequence[str]:
-    return [
-        name,
-        f"{row['exposed_tool_seconds']:.1f}",
-        f"{_share_exposed(row):.3f}",
-        f"{row['task_seconds']:.1f}",
-        str(row["hits"]),
-        str(row["launches"]),
-        f"{row['launches_per_hit']:.2f}" if row["hits"] else "–",
-        f"{row['wasted_seconds']:.1f}",
-        f"{row['covered']:.3f}",
-    ]
+    return [name, *arm_cells(row, f"{_share_exposed(row):.3f}")]
 
 
 def _share_exposed(row: Mapping[str, Any]) -> float:

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
+from speculation.engine.identity import Identity
 from speculation.engine.script import RecordedSession, Script, World, drawn_seconds, write_script
-from speculation.engine.values import Identity
 from speculation.evaluation_sets import SourceSets
 from speculation.traces import Effects, TraceSession, thinking_seconds, tool_seconds
 

@@ -1,23 +1,23 @@
 """The evaluation's document as text for a terminal. Rates always stand beside what they are rates of."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-MOST_TOOLS, MOST_REASONS = 12, 12
+from speculation.text_table import Row, text_table
 
-Row = Sequence[str]
+MOST_TOOLS, MOST_REASONS = 12, 12
 
 
 def as_text(document: Mapping[str, Any]) -> str:
     """Accuracy of all sources first, then each source's replay, tools, losses and reasons, then costs."""
     sources: Mapping[str, Mapping[str, Any]] = document["sources"]
     parts = [
-        _table(
+        text_table(
             ["source", "sessions", "turns", *_RATES, "any@3", "calibration", "Brier skill", "of turns"],
             map(_rates, sources, sources.values()),
         ),
         "Read-only calls",
-        _table(["source", "turns", *_RATES], [[name, *_tally(each["read_only"])] for name, each in sources.items()]),
+        text_table(["source", "turns", *_RATES], [[name, *_tally(each["read_only"])] for name, each in sources.items()]),
         *[part for name, each in sources.items() for part in _source(name, each, document)],
         _costs(document),
     ]
@@ -55,20 +55,20 @@ def _source(name: str, each: Mapping[str, Any], document: Mapping[str, Any]) -> 
     more = f"\n… and {len(tools) - MOST_TOOLS} more tools" if len(tools) > MOST_TOOLS else ""
     parts = [
         head,
-        _table(["replay", *_ARM], [[arm, *_arm(row)] for arm, row in each["replay"].items()])
+        text_table(["replay", *_ARM], [[arm, *_arm(row)] for arm, row in each["replay"].items()])
         + f"\nTool times {document['tool_times']}; seconds of all {each['sessions']} sessions; {each['replay']['serial']['reads']} reads.",
-        _table(["tool", "turns", *_RATES], [[tool, *_tally(row)] for tool, row in tools[:MOST_TOOLS]]) + more,
+        text_table(["tool", "turns", *_RATES], [[tool, *_tally(row)] for tool, row in tools[:MOST_TOOLS]]) + more,
         _losses(each),
-        _table(
+        text_table(
             ["reason", "times"],
             [[reason, str(count)] for reason, count in list(each["reasons"].items())[:MOST_REASONS]],
         ),
     ]
     if "evidence" in each:
-        parts.append(_table(["evidence", *_ARM, "removed"], [_evidence(*row) for row in each["evidence"].items()]))
+        parts.append(text_table(["evidence", *_ARM, "removed"], [_evidence(*row) for row in each["evidence"].items()]))
     if "ablations" in each:
         parts.append(
-            _table(["ablation", "turns", *_RATES, "exposed"], [_ablation(*row) for row in each["ablations"].items()])
+            text_table(["ablation", "turns", *_RATES, "exposed"], [_ablation(*row) for row in each["ablations"].items()])
         )
     return [part for part in parts if part]
 
@@ -77,9 +77,14 @@ _ARM = ("exposed s", "", "task s", "hits", "launches", "a hit", "wasted s", "cov
 
 
 def _arm(row: Mapping[str, Any]) -> Row:
+    return arm_cells(row, f"{-100 * row['reduction']:+.1f} %" if row["reduction"] else "0 %")
+
+
+def arm_cells(row: Mapping[str, Any], relative: str) -> Row:
+    """An arm of the replay as cells. `relative`: its exposed seconds beside those of the serial arm, in the reader's words."""
     return [
         f"{row['exposed_tool_seconds']:.1f}",
-        f"{-100 * row['reduction']:+.1f} %" if row["reduction"] else "0 %",
+        relative,
         f"{row['task_seconds']:.1f}",
         str(row["hits"]),
         str(row["launches"]),
@@ -103,7 +108,7 @@ def _losses(each: Mapping[str, Any]) -> str:
         [reason, str(count), f"{count / each['turns']:.3f}", str(reads.get(reason, 0))]
         for reason, count in every.items()
     ]
-    return _table(["missed at 3", "turns", f"of {each['turns']}", "read-only"], rows) if every["missed"] else ""
+    return text_table(["missed at 3", "turns", f"of {each['turns']}", "read-only"], rows) if every["missed"] else ""
 
 
 def _costs(document: Mapping[str, Any]) -> str:
@@ -112,17 +117,4 @@ def _costs(document: Mapping[str, Any]) -> str:
     return (
         f"predict: p50 {1000 * predict['p50']:.2f} ms, p99 {1000 * predict['p99']:.2f} ms of {predict['count']} predictions; "
         f"mining: {mining['events']} events in {mining['seconds']:.2f} s{pace}; seed {document['seed']}"
-    )
-
-
-def _table(head: Row, rows: Iterable[Row]) -> str:
-    """Columns as wide as they need be; the first one to the left, numbers to the right."""
-    lines = [head, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
     )

@@ -16,7 +16,9 @@ predicted          {turn, candidates: [{tool, arguments, probability, utility, p
 job_queued         {job, tool, arguments, effect, speculative, call_id?, epoch, probability?, utility?, pattern?, sources?}
 job_started        {job, attempt}
 job_ended          {job, status: succeeded|failed, ok, run_seconds, speculative}
-job_preempted      {job, reason}               the row is given up at once; job_released tells when its worker let go
+job_preempted      {job, reason}               the row is given up at once; job_released tells when its worker let go.
+                    reason: "slot needed", "replaced by a better guess", "not started in time", "worker lost", "refuted by
+                    what the model wrote" (counted as a miss if nobody asks for it later), or one of job_discarded's
 job_released       {job}
 job_discarded      {job, reason: miss|expired|invalidated|revoked|session_ended|the whole did not give this part}
 job_retried        {job, reason}

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from speculation.engine.evidence import REFUTED
 from speculation.spans import Call, Run, Turn
 from speculation.story import Story
 
@@ -306,13 +307,17 @@ def _waste(story: Story, run: Run, end: float) -> Waste | None:
 
 
 def waste_reason(story: Story, run: Run) -> str:
-    """The first that applies: failed, preempted, revoked, invalidated or expired (asked for later), miss (never)."""
+    """The first that applies: failed, preempted, revoked, invalidated or expired (asked for later), miss (never).
+
+    A run that the model's own words refuted is a miss, unless the call came after all: then stopping it cost something.
+    """
+    was_asked = story.last_asked_at.get(run.key, -inf) >= run.queued_at
     if run.status == "failed":
         return "failed"
     if run.reason in ("revoked", "paused"):
         return "revoked"
-    if run.status == "preempted" and run.reason not in GIVEN_UP_AS_USELESS:
+    if run.status == "preempted" and run.reason not in GIVEN_UP_AS_USELESS and (was_asked or run.reason != REFUTED):
         return "preempted"
-    if story.last_asked_at.get(run.key, -inf) >= run.queued_at:
+    if was_asked:
         return "expired" if run.reason == "expired" else "invalidated"
     return "miss"

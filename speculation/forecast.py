@@ -16,11 +16,12 @@ from django.db import DatabaseError, connection
 
 from speculation import events, jobs, learning, scheduler
 from speculation.agent.types import Message, ModelEvent, RequestedCall
-from speculation.engine.evidence import Evidence
+from speculation.asked import AskedCall
+from speculation.engine.evidence import REFUTED, Evidence
 from speculation.engine.prediction import SessionPredictor
-from speculation.engine.scheduling import Refused
-from speculation.engine.sharpening import Sharpener, sharpener_for
-from speculation.engine.types import Event, EventKind, Prediction, ToolTraits
+from speculation.engine.scheduling import MIN_PROBABILITY, Refused
+from speculation.engine.sharpening import Sharpener
+from speculation.engine.types import Event, EventKind, Prediction
 from speculation.engine.utility import bid_for
 from speculation.events import SessionLost
 from speculation.listening import StreamedTurn
@@ -28,22 +29,19 @@ from speculation.models import Arm, Session, ToolJob
 from speculation.permits import Permits
 from speculation.scheduler import Forecasted, Offer
 from speculation.specs import JobSpec
-from speculation.toolbox import BoxedTool, Toolbox
+from speculation.toolbox import Toolbox
 from tools.base import SideEffect, ToolCall
 
 logger = logging.getLogger(__name__)
 
 CANDIDATES = 5
 """Predictions that are offered at the start of a turn, and at most at each look at what streamed."""
-WORTH_OFFERING = 0.23
-"""What streamed must make a call this likely before admission is asked, which takes transactions."""
 MOST_OFFERS = 2
 """How often one call is offered in one turn: a slot may be free the second time."""
 MOST_WATCHED = 16
 """Older guesses are no longer looked at: they have ended."""
 REFUTED_BELOW = 0.05
 """A running guess less likely than this, by what the model wrote, is stopped."""
-REFUTED = "refuted by what the model wrote"
 
 _beside = ThreadPoolExecutor(8, thread_name_prefix="forecast")
 
@@ -103,11 +101,12 @@ class Forecast:
             self._pending.result()
             self._pending = None
 
-    def why_unserved(self, spec: JobSpec) -> str:
-        """The reason this call was not speculated, as far as the forecast knows it."""
+    def why_unserved(self, asked: AskedCall) -> str:
+        """The reason that nothing was speculated which may answer this call, as far as the forecast knows it."""
         if self.session.arm == Arm.OFF:
             return "speculation is off"
-        return self._reasons.get(spec.fingerprint, "not predicted")
+        known = (self._reasons[fingerprint] for fingerprint in asked.fingerprints if fingerprint in self._reasons)
+        return next(known, asked.reason)
 
     def _observe(self, event: Event) -> None:
         self.settle()
@@ -134,8 +133,7 @@ class Forecast:
         predictions, abstentions = self.predictor.predict(CANDIDATES, only_reads=True)
         abstained = [{"tool": one.tool, "reason": one.reason} for one in abstentions]
         self._launch(turn, predictions, abstained)
-        traits = {name: _traits(box) for name, box in self.toolbox.items()}
-        self._sharpener = sharpener_for(self.predictor, traits)
+        self._sharpener = self.predictor.sharpener(self.toolbox.traits())
 
     def _weigh(self, turn: int, evidence: Evidence) -> None:
         """What has become likely, or out of the question, by what the model wrote."""
@@ -157,8 +155,9 @@ class Forecast:
         return replace(evidence, tool="", arguments={}, partial_name="", partial_value="")
 
     def _is_worth_offering(self, prediction: Prediction) -> bool:
+        """Admission takes transactions: it is not asked about what it would refuse as unlikely."""
         box = self.toolbox.get(prediction.call.tool)
-        if box is None or prediction.probability_before_write < WORTH_OFFERING:
+        if box is None or prediction.probability_before_write < MIN_PROBABILITY:
             return False
         spec = box.spec_of(prediction.call.arguments)
         return spec.effect == SideEffect.NONE and self._offers[spec.fingerprint] < MOST_OFFERS
@@ -205,7 +204,7 @@ class Forecast:
                 self._offers[spec.fingerprint] = MOST_OFFERS
                 declined.append(_declined(prediction, against))
             else:
-                self._offers[spec.fingerprint] += prediction.probability_before_write >= WORTH_OFFERING
+                self._offers[spec.fingerprint] += prediction.probability_before_write >= MIN_PROBABILITY
                 offers.append(self._offer(prediction, spec, patterns.get(prediction.pattern)))
         return Forecasted(turn, epoch, offers, declined, abstained)
 
@@ -230,10 +229,3 @@ def _declined(prediction: Prediction, reason: str) -> dict[str, Any]:
         "verdict": reason,
         "job": None,
     }
-
-
-def _traits(box: BoxedTool) -> ToolTraits:
-    """The tool as what streams is weighed: where each call is judged by itself, none is a change before it is known."""
-    if box.tool.policy.effect != SideEffect.UNKNOWN:
-        return box.traits
-    return replace(box.traits, reads_call=lambda arguments: box.tool.effect_of(arguments) == SideEffect.NONE)

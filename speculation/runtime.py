@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from django.db import connection
@@ -30,7 +30,6 @@ from speculation.conversation import answer_message
 from speculation.forecast import Forecast
 from speculation.models import EventRecord, JobStatus, Session, ToolJob
 from speculation.notices import LOOK_AGAIN_SECONDS, assert_outside_transaction, listener
-from speculation.specs import JobSpec
 from speculation.toolbox import Toolbox
 from tools.base import SideEffect, ToolResult
 from tools.running import clean_text
@@ -153,8 +152,8 @@ class SessionRuntime:
 
     def _asked(self, turn: int, call: RequestedCall) -> AskedCall:
         box = self.toolbox[call.tool]
-        spec: JobSpec = box.spec_of(call.arguments)
-        return AskedCall(call.call_id, turn, spec, self.forecast.why_unserved(spec), box.part_of(call.arguments))
+        asked = AskedCall(call.call_id, turn, box.spec_of(call.arguments), part=box.part_of(call.arguments))
+        return replace(asked, reason=self.forecast.why_unserved(asked))
 
     def _refuse(self, turn: int, calls: Sequence[RequestedCall]) -> dict[str, Message]:
         payloads = [

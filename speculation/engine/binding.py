@@ -10,11 +10,11 @@ from heapq import nlargest
 from operator import attrgetter, itemgetter
 from typing import Any
 
+from speculation.engine.identity import Identity
 from speculation.engine.memory import Memory
 from speculation.engine.priors import Chance, Priors
 from speculation.engine.roster import AGAIN_RANKS, WHOLE, Roster, again_text, template_parts
 from speculation.engine.value_choice import Option
-from speculation.engine.values import Identity
 
 MAX_VALUES = 6
 """Values of one argument that are combined with those of others."""
@@ -135,9 +135,25 @@ def _likeliest(values: Sequence[Sequence[_Value]]) -> list[tuple[float, float, t
     best: list[tuple[float, float, tuple[_Value, ...]]] = [(1.0, 1.0, ())]
     for of_argument in values:
         likely = nlargest(MAX_VALUES, of_argument, key=_likeliness)
-        longer = [(p * v.next, soon * v.soon, (*chosen, v)) for p, soon, chosen in best for v in likely]
+        longer = [_together(p, soon, chosen, v) for p, soon, chosen in best for v in likely]
         best = nlargest(MAX_CALLS, longer, key=itemgetter(0))
     return best
+
+
+SAME_RECORD = 6.0
+"""How much likelier values are together that one record holds."""
+NO_RECORD = id(None)
+
+
+def _together(
+    after: float, soon: float, chosen: tuple[_Value, ...], value: _Value
+) -> tuple[float, float, tuple[_Value, ...]]:
+    records = value.option.records
+    for other in chosen:
+        if not any(record != NO_RECORD and record in records for record in other.option.records):
+            continue
+        return after * value.next * SAME_RECORD, soon * value.soon * SAME_RECORD, (*chosen, value)
+    return after * value.next, soon * value.soon, (*chosen, value)
 
 
 def _correct(calls: dict[Key, Candidate], values: Sequence[Sequence[_Value]], sets: Mapping[str, Chance]) -> None:

@@ -24,6 +24,13 @@ class Commands:
         self._about_file: dict[str, int] = {}
         self._about_commit: dict[str, int] = {}
 
+    def fork(self) -> "Commands":
+        """The same commands, to be counted on apart."""
+        fork = Commands()
+        fork._given, fork._about_file = dict(self._given), dict(self._about_file)
+        fork._about_commit = dict(self._about_commit)
+        return fork
+
     def observe(self, command: str, names: Sequence[str]) -> None:
         """Take in one command line, as written, with the files it names. Long ones are not kept: they do not come again."""
         if not command or len(command) > LONGEST_COMMAND:

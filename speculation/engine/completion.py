@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import Any
 
-from speculation.engine.values import key_of
+from speculation.engine.identity import key_of
 from tools.base import ToolCall
 
 MOST_VALUES = 2

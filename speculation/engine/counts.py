@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from speculation.engine.roster import Tally
 from speculation.engine.tool_choice import ToolChoice
-from speculation.engine.types import Pattern, SourceCount
+from speculation.engine.types import Calibration, Pattern, SourceCount
 from speculation.engine.value_choice import ValueChoice
 
 MAX_CONTEXT = 4
@@ -69,6 +69,7 @@ class Table:
         self.rows = 0
         """How many there are in all places."""
         self.tools = ToolChoice()
+        self.calibration = Calibration()
         known = list(patterns)
         self.sessions = max((int(p.statistics.get("as_of", 0)) for p in known), default=0)
         for pattern in known:
@@ -102,6 +103,7 @@ class Table:
             choice.age(scale)
         if not pattern.context:
             self.tools.put(pattern.tool, statistics.get("signs", {}))
+            self.calibration = Calibration(*statistics.get("calibration", self.calibration))
 
     def begin_session(self) -> None:
         """Everything older counts a little less from now on."""
@@ -191,9 +193,12 @@ class Table:
         )
 
     def _signs(self, context: Context, tool: str) -> dict[str, object]:
-        """The weights of signs for the tool stand in its row without context."""
+        """The weights of signs for the tool stand in its row without context; the calibration in that of the answer."""
         signs = {} if context else self.tools.of_tool(tool)
-        return {"signs": {sign: list(weight) for sign, weight in signs.items()}} if signs else {}
+        found: dict[str, object] = {"signs": {sign: list(weight) for sign, weight in signs.items()}} if signs else {}
+        if not context and not tool and self.calibration != Calibration():
+            found["calibration"] = [round(number, 4) for number in self.calibration]
+        return found
 
     def _mapping(self, tallies: Mapping[str, Tally]) -> tuple[SourceCount, ...]:
         counts = [SourceCount(s, self._shown(t[0]), self._shown(t[1])) for s, t in tallies.items()]

@@ -5,11 +5,14 @@ import re
 from collections.abc import Container, Hashable, Iterable, Iterator
 from typing import Any
 
+from speculation.engine.identity import key_of
+from speculation.engine.leaves import leaf_name
 from speculation.engine.mapping import Source
 from speculation.engine.memory import MAX_RESULTS, Family, Memory
-from speculation.engine.values import NAME_SHAPE, View, key_of, leaf_name, shapes_of
+from speculation.engine.tokens import NAME_SHAPE, shapes_of
+from speculation.engine.views import View
 
-MAX_RANK = 9
+MAX_RANK = 4
 MAX_FAMILIES = 12
 """Places considered for one value; more would only be coincidences."""
 MAX_CONSTANT_CHARS = 80

@@ -7,6 +7,9 @@ from typing import Any
 from speculation.engine.types import ToolTraits
 from tools.base import ToolCall
 
+REFUTED = "refuted by what the model wrote"
+"""Why a guess was stopped of which the evidence left nothing."""
+
 
 @dataclass(frozen=True)
 class Ratios:

@@ -21,7 +21,7 @@ _EDIT_ARGUMENTS = frozenset({"old_string", "new_string", "content", "old_str", "
 _SHELL_ARGUMENTS = frozenset({"command", "cmd"})
 _PATCHED = re.compile(r"^\*\*\* (?:Update|Add) File: (\S+)", re.MULTILINE)
 _MOVED_TO = re.compile(r"(?:^|&&\s*|;\s*)cd\s+[\"']?(/[^\s;&|\"']+)")
-_LISTED = re.compile(r"\bls\s+(?:-\w+\s+)*[\"']?(/[^\s;&|\"']+)")
+_LISTED = re.compile(r"\bls\s+(?:-\w+\s+)*[\"']?([\w./~][^\s;&|\"'*]*)")
 
 
 def act_of(arguments: Mapping[str, Any], traits: ToolTraits | None) -> int:
@@ -61,6 +61,14 @@ def text_of(result: Any, depth: int = MAX_DEPTH) -> str:
     return "\n".join(text for value in values if (text := text_of(value, depth - 1)))
 
 
+def plan_of(arguments: Mapping[str, Any]) -> str:
+    """What a call that has to do with no file says: of a list of things to do, those that are being done."""
+    for value in arguments.values():
+        if type(value) is list and value and type(value[0]) is dict and "status" in value[0]:
+            return " ".join([str(item.get("content")) for item in value if item.get("status") == "in_progress"])
+    return " ".join([value for value in arguments.values() if type(value) is str])
+
+
 def directory_moved_to(command: str) -> str:
     """The absolute directory of the first `cd` in a command line, without a slash at its end; else empty."""
     found = _MOVED_TO.search(command)
@@ -68,7 +76,7 @@ def directory_moved_to(command: str) -> str:
 
 
 def directory_listed(command: str) -> str:
-    """The absolute directory that the first `ls` shows; else empty."""
+    """The directory that the first `ls` names, as written; else empty."""
     found = _LISTED.search(command)
     return found[1].rstrip("/") if found else ""
 

@@ -1,25 +1,42 @@
 """Which file an agent turns to next: one score out of what it did with each file, and where each was named.
 
-The score of a file is a sum of weights, one from each table, as in a logistic model: differences of scores are
-differences of log odds. The weights were fitted once (softmax over the files known at each file read, L2) on the
-recordings of one coding agent; the engine's own counts then say how far each rank of the list can be trusted, so an
-agent with other habits lowers the list's reliability and breaks nothing.
+The score of a file is a sum of weights, one from each table of file_weights.py, as in a logistic model: differences of
+scores are differences of log odds. The weights were fitted on one coding agent; the engine's own counts then say how
+far each rank of the list can be trusted, so an agent with other habits lowers the list's reliability and breaks nothing.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import getitem
 
+from speculation.engine.file_weights import TABLES
+
 NO_ACT, READ, EDITED, SEARCHED = range(4)
+AFTERS = 9
+(
+    AFTER_USER,
+    AFTER_READ,
+    AFTER_EDIT,
+    AFTER_SEARCH,
+    AFTER_LOOK,
+    AFTER_RUN,
+    AFTER_OTHER,
+    AFTER_ERROR,
+    AFTER_FAILED_RUN,
+) = range(AFTERS)
+"""What happened last: the user spoke, a call of a kind, a shell command that only reads (look) or does more (run)."""
 AGES = 8
 """Ages are counted in turns, in this many classes: 0, 1-2, 3-6, 7-14 ..."""
+_AGE_OF = [min((turns + 1).bit_length() - 1, AGES - 1) for turns in range(2**AGES)]
 _KINDS_OF_FILE = {
     **dict.fromkeys(("go", "py", "ts", "tsx", "js", "jsx", "rs", "c", "h", "cpp", "java", "rb", "swift", "kt"), 1),
     **dict.fromkeys(("md", "rst", "txt", "html", "adoc"), 2),
     **dict.fromkeys(("json", "yml", "yaml", "toml", "cfg", "ini", "xml", "sh"), 3),
     **dict.fromkeys(("mod", "sum", "lock", "log"), 4),
 }
-SHORTEST_STEM = 4
+_TEST_MARKS = {"go": "_test", "ts": ".test", "tsx": ".test", "js": ".test", "jsx": ".test", "rb": "_spec"}
+_PART = re.compile(r"[^_.-]{4,}")
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +49,9 @@ class File:
     """Its full path, where that is known."""
     stem: str
     kind: int
+    is_test: bool
+    parts: tuple[str, ...]
+    """Words of its stem that are long enough to tell something."""
     act: int = NO_ACT
     acted_at: int = -1
     reads: int = 0
@@ -52,7 +72,9 @@ class File:
 def new_file(name: str, path: str | None) -> File:
     base = name.rpartition("/")[2]
     stem, _, extension = base.rpartition(".")
-    return File(name, path, stem.lower() or base.lower(), _KINDS_OF_FILE.get(extension, 0))
+    stem = stem.lower() or base.lower()
+    parts = tuple([part for part in _PART.findall(stem) if part != "test"])
+    return File(name, path, stem, _KINDS_OF_FILE.get(extension, 0), "test" in stem, parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,74 +82,108 @@ class Situation:
     """What the files are compared with."""
 
     now: int
-    directory: str
-    """That of the file acted on last, with its slash."""
-    followers: Sequence[File]
-    """What was turned to after that file before, the latest last."""
+    after: int
+    """One of AFTER_..."""
+    last: File | None
+    """The file acted on last."""
+    series: Mapping[File, int]
+    """The latest list of several files, each with its place there."""
+    said: Sequence[File]
+    """Files that the model named when it spoke last."""
     words: str
-    """The user's last words, in lower case."""
+    """The user's last words, in lower case; and so the following."""
+    said_words: str
+    pattern: str
+    """What was searched for last."""
+    plan: str
+    """What the last call said that had to do with no file."""
+    directory: str
+    """That of `last`, with its slash."""
+    followers: Sequence[File]
+    sibling: str
+    """The path of the test of `last`, or of what it tests."""
+    first_unread: File | None
+    """Of the series."""
+    first_said: File | None
+    """Of those the model named, the first that was not acted on since."""
 
 
 def marks(file: File, situation: Situation) -> tuple[int, ...]:
     """The file's entry in each of the tables."""
-    now, unread = situation.now, file.reads == 0
-    is_beside = bool(situation.directory) and (file.path or file.name).startswith(situation.directory)
+    now, after, last, unread = situation.now, situation.after, situation.last, file.reads == 0
+    is_last, is_edited, is_named = file is last, file.edited_at > file.read_at, file.named_at >= now
+    is_beside = last is not None and (file.path or file.name).startswith(situation.directory)
+    newest_first = unread * AGES + 1
     return (
-        0 if not file.act else 1 + (file.act - 1) * AGES + _age(now, file.acted_at),
-        0 if file.named_at < 0 else 1 + unread * AGES + _age(now, file.named_at),
-        0 if file.told_at < 0 else 1 + unread * AGES + _age(now, file.told_at),
-        0 if file.named_at < now else 1 + min(file.rank, 4),
-        min(file.reads, 3) * 2 + (file.edited_at > file.read_at),
-        0 if unread else 1 + file.read_whole,
-        min(file.count, 31).bit_length(),
-        len(file.stem) >= SHORTEST_STEM and file.stem in situation.words,
+        0 if not file.act else 1 + (file.act - 1) * AGES + _age(now - file.acted_at),
+        0 if file.named_at < 0 else newest_first + _age(now - file.named_at),
+        0 if file.told_at < 0 else newest_first + _age(now - file.told_at),
+        (file.reads if file.reads < 3 else 3) * 2 + is_edited,
+        file.count.bit_length() if file.count < 16 else 5,
         0 if not is_beside else 1 + unread,
         0 if file not in situation.followers else 1 + (situation.followers[-1] is file),
         file.kind,
-        ("test" in file.stem) * 2 + unread,
+        file.is_test * 2 + unread,
+        after * 10 + (0 if not is_named else 1 + file.rank if file.rank < 3 else 4) * 2 + unread,
+        0 if file not in situation.series else 1 + after * 2 + (file is situation.first_unread),
+        0 if file not in situation.said else _place_in_said(file, situation, unread),
+        0 if unread else 1 + after * 4 + file.read_whole * 2 + is_last,
+        _kinship(file, situation, unread),
+        0 if last is None or is_last else 1 + _alike(last.stem, file.stem),
+        _shared(file, situation.words),
+        _shared(file, situation.said_words),
+        _shared(file, situation.pattern),
+        _shared(file, situation.plan) if after == AFTER_OTHER else 0,
     )
 
 
-def _age(now: int, then: int) -> int:
-    return min((now - then + 1).bit_length() - 1, AGES - 1)
+def _place_in_said(file: File, situation: Situation, unread: bool) -> int:
+    place = 0 if file.acted_at >= situation.now else 1 if file is situation.first_said else 2
+    return 1 + place * 2 + unread
 
 
-_ACTS = (
-    *(-0.03,),
-    *(1.97, 0.32, 0.17, 0.06, -0.07, -0.68, -0.45, -0.77),
-    *(2.26, 0.11, -0.23, -0.18, -0.26, -0.59, -0.92, -0.5),
-    *(3.39, 1.43, 0.32, -0.07, -0.75, -0.28, -0.4, -0.23),
-)
-"""None; then by age, if it was read, edited or searched last."""
-_NAMED = (
-    *(-0.07,),
-    *(1.52, 0.3, 0.14, 0.12, -0.03, -0.04, -0.15, -0.22),
-    *(2.03, 0.8, -0.31, -0.58, -1.06, -0.92, -0.68, -0.17),
-)
-"""Never; then by age, if it was read before or not."""
-_TOLD = (
-    *(-0.08,),
-    *(1.14, 0.02, -0.01, 0.34, 0.44, 0.17, 0.44, 0.12),
-    *(1.57, 0.4, -0.02, -0.2, -0.26, -0.31, -0.13, -0.12),
-)
-"""As _NAMED."""
-
-TABLES: tuple[tuple[float, ...], ...] = (
-    _ACTS,
-    _NAMED,
-    _TOLD,
-    (-0.15, 1.56, 1.17, 1.21, 1.15, 0.8),  # not in this turn's outputs; then by its place there
-    (-0.05, 0.18, -0.21, 0.09, 0.41, 0.18, 0.7, 0.29),  # 0, 1, 2, more reads; each without and with a later edit
-    (-0.02, 0.41, -0.25),  # unread; a part was read; the whole was read
-    (-0.07, -0.09, 0.11, 0.32, 0.37, 0.7),  # outputs that named it: 0, 1, 2-3, 4-7, 8-15, more
-    (0.03, 0.54),  # the user's last words hold its stem
-    (-0.24, 0.37, 0.42),  # elsewhere; beside the file acted on last, read before; beside it, unread
-    (0.02, 0.59, 0.55),  # never followed the file acted on last; did; did the last time
-    (-1.63, 0.26, -0.29, -0.01, -0.87),  # other; program; text; settings; lock files and logs
-    (0.2, 0.21, 0.14, -0.36),  # no test, read before or unread; test, read before or unread
-)
+def _kinship(file: File, situation: Situation, unread: bool) -> int:
+    if file.path == situation.sibling:
+        return 1 + situation.after * 2 + unread
+    last = situation.last
+    return 1 + 2 * AFTERS if last and last is not file and last.stem == file.stem and last.kind == file.kind else 0
 
 
-def score(file: File, situation: Situation) -> float:
-    """Log odds, up to a constant, that this is the file turned to next."""
-    return sum(map(getitem, TABLES, marks(file, situation)))
+def _alike(one: str, other: str) -> int:
+    """How much of their beginning two stems share, in steps of three characters."""
+    if one[:3] != other[:3]:
+        return 0
+    return next((steps for steps in (4, 3, 2) if one[: 3 * steps] == other[: 3 * steps]), 1)
+
+
+def _shared(file: File, text: str) -> int:
+    """How many words of the stem a text holds, and whether those are all."""
+    if not text:
+        return 0
+    count = 0
+    for part in file.parts:
+        if part in text:
+            count += 1
+    if not count:
+        return 1
+    return (3 if count == 1 else 5) + (count == len(file.parts))
+
+
+def sibling_of(path: str) -> str:
+    """Where the test of a file is usually found, or the file that a test tests; empty where no habit is known."""
+    directory, _, base = path.rpartition("/")
+    stem, _, extension = base.rpartition(".")
+    mark = _TEST_MARKS.get(extension)
+    if not mark or not stem:
+        return ""
+    stem = stem.removesuffix(mark) if stem.endswith(mark) else stem + mark
+    return f"{directory}/{stem}.{extension}"
+
+
+def _age(turns: int) -> int:
+    return _AGE_OF[turns] if turns < len(_AGE_OF) else AGES - 1
+
+
+def score(entries: Sequence[int]) -> float:
+    """Log odds, up to a constant, that the file with these marks is the one turned to next."""
+    return sum(map(getitem, TABLES, entries))

@@ -6,12 +6,12 @@ from typing import Any
 
 from speculation.engine.counts import Row
 from speculation.engine.discovery import choices_in, discover
+from speculation.engine.identity import Identity, identity, key_of
 from speculation.engine.mapping import Source, parse_source
 from speculation.engine.memory import Memory
 from speculation.engine.roster import AGAIN_RANKS, WHOLE, Roster, Tally, again_text, template_parts, template_text
 from speculation.engine.steps import Step
 from speculation.engine.value_choice import Option, ValueChoice
-from speculation.engine.values import Identity, identity, key_of
 
 MAX_SOURCES = 40
 """Sources kept for one argument; a half more are counted before the least useful go."""

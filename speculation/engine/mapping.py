@@ -1,4 +1,4 @@
-"""Symbolic, late-bound sources of argument values: their text form, their value in a session, and their discovery.
+"""Symbolic, late-bound sources of argument values: their text form, and their value in a session.
 
 A source is a family (a place that holds values, see memory.py), a selector and a way to transform what was selected:
 
@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from speculation.engine.identity import key_of
 from speculation.engine.memory import Family, Memory
-from speculation.engine.values import View, key_of
+from speculation.engine.views import View
 
 NOWHERE = Family("")
 

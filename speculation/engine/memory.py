@@ -1,11 +1,15 @@
 """What one session has seen so far, as the sources of arguments read it: results, words, earlier calls."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from copy import copy
 from itertools import islice
 from typing import Any, NamedTuple
 
+from speculation.engine.identity import Identity, identity
+from speculation.engine.reading import Parsed, read
+from speculation.engine.tokens import stems, tokens_of
 from speculation.engine.types import Event, EventKind, ToolTraits
-from speculation.engine.values import NOTHING, Identity, Parsed, View, identity, read, stems, tokens_of
+from speculation.engine.views import NOTHING, View
 from speculation.engine.workspace import Workspace
 
 MAX_RESULTS = 12
@@ -49,13 +53,27 @@ class Memory:
         self.used: dict[tuple[str, str], dict[Hashable, None]] = {}
         self.workspace = Workspace()
         self._texts: dict[str, list[str]] = {"user": [], "said": []}
-        self._query: set[str] = set()
+        self._query: frozenset[str] = frozenset()
         self._unread: list[str] = []
         self._marks: Sequence[str] = ()
         self._signs: list[str] | None = None
         self.views: dict[Family, View] = {}
         """Places that were looked up since the last event that may have changed them."""
         self._dependents: dict[str, list[Family]] = {}
+
+    def fork(self) -> "Memory":
+        """A memory that has seen the same and goes its own way. Only what never changes is shared."""
+        fork = copy(self)
+        fork.signatures, fork.newest, fork._unread = self.signatures[:], self.newest[:], self._unread[:]
+        fork.results = {tool: results[:] for tool, results in self.results.items()}
+        fork.calls = {tool: calls[:] for tool, calls in self.calls.items()}
+        fork.asked = {tool: dict(calls) for tool, calls in self.asked.items()}
+        fork.used = {argument: dict(keys) for argument, keys in self.used.items()}
+        fork.workspace = self.workspace.fork()
+        fork._texts = {kind: texts[:] for kind, texts in self._texts.items()}
+        fork.views = dict(self.views)
+        fork._dependents = {owner: families[:] for owner, families in self._dependents.items()}
+        return fork
 
     def observe(self, event: Event, traits: ToolTraits | None = None) -> None:
         """One more event. `traits`: the tool's, for a tool's event."""
@@ -110,7 +128,7 @@ class Memory:
             _ = self.newest[-1].leaves
 
     @property
-    def query(self) -> set[str]:
+    def query(self) -> frozenset[str]:
         """Words that the user said and that texts in arguments, such as a search's, asked for."""
         while self._unread:
             self._query |= stems(self._unread.pop())
@@ -157,7 +175,7 @@ class Memory:
             case "work":
                 return _view(self.workspace.values(path[1:]))
         texts = islice(reversed(self._texts.get(kind, ())), MAX_MESSAGES)
-        return _view(token for text in texts for token in tokens_of(text).get(path[1:], ()))
+        return _view(token for text in texts for token in tokens_of(text, kind == "user").get(path[1:], ()))
 
     def said_lately(self, kind: str) -> Iterable[str]:
         """The texts of the user or the model whose tokens are looked at, newest first."""

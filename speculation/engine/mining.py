@@ -19,10 +19,10 @@ from speculation.engine.counts import HALF_LIFE_SESSIONS, MAX_MAPPING_CONTEXT, C
 from speculation.engine.lesson import Learner, Lesson
 from speculation.engine.memory import Memory
 from speculation.engine.steps import Step, cut_into_steps
-from speculation.engine.types import Event, EventKind, Pattern, ToolTraits
+from speculation.engine.types import Calibration, Event, EventKind, Pattern, ToolTraits
 
 MAX_ROWS = 50_000
-STUDY_ALL_STEPS = 2000.0
+STUDY_ALL_STEPS = 3000.0
 """Twice as many sessions are skimmed for one that is studied, each time so many steps more have been studied."""
 MAX_HALVINGS = 4
 SOON_EVERY = 2
@@ -84,6 +84,11 @@ class Miner:
             position = step.start
             self._learn(memory, step)
         self._table.tools.forget_least()
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Set what predictions need to keep their word (calibration.py)."""
+        self._table.calibration = calibration
+        self._touched.add(())
 
     def patterns(self) -> list[Pattern]:
         """All patterns, aged to the present session."""

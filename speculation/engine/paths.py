@@ -45,6 +45,13 @@ class Places:
         """Last component to the full paths that end in it, oldest first."""
         self._directory = ""
 
+    def fork(self) -> "Places":
+        """The same directories, to be learnt on apart."""
+        fork = Places()
+        fork.root, fork._directory, fork._above = self.root, self._directory, dict(self._above)
+        fork._paths = {base: paths[:] for base, paths in self._paths.items()}
+        return fork
+
     def learn(self, path: str) -> bool:
         """Take in an absolute path that the session itself wrote. True if relative names may now be placed anew."""
         directory = path.rpartition("/")[0]
@@ -77,8 +84,23 @@ class Places:
         if not known:
             del self._paths[base]
 
-    def place(self, name: str, directory: str = "") -> str | None:
-        """The full path of a name as written, or None. `directory`: what was listed, for bare names."""
+    def directory(self, name: str, moved_to: str) -> str:
+        """The full path of a directory as written, without a slash at its end; empty where that is not known."""
+        name = name.rstrip("/")
+        if not name or name.startswith(("~", "..")):
+            return ""
+        if name[0] == "/":
+            return name
+        if name == ".":
+            return moved_to or self.root
+        above = self._above.get(name.partition("/")[0]) or moved_to or self.root
+        return f"{above}/{name.removeprefix('./')}" if above else ""
+
+    def place(self, name: str, directory: str = "", moved_to: str = "") -> str | None:
+        """The full path of a name as written, or None.
+
+        `directory`: what was listed, for bare names. `moved_to`: where the command that named it worked.
+        """
         if name.startswith("/"):
             return name
         if name.startswith(("~", "../", "-")):
@@ -87,7 +109,11 @@ class Places:
             return self._ending(name[4:])
         head, slash, _ = name.partition("/")
         if not slash:
+            directory = directory or moved_to
             return self._ending(name) or (f"{directory}/{name}" if directory else None)
+        if moved_to and not f"{moved_to}/".startswith(f"{self._above.get(head, moved_to)}/"):
+            self.settle(moved_to)
+            return f"{moved_to}/{name}"
         if above := self._above.get(head):
             self.settle(above)
             return f"{above}/{name}"

@@ -10,6 +10,7 @@ from speculation.engine.binding import Candidate, bind
 from speculation.engine.counts import HALF_LIFE_SESSIONS
 from speculation.engine.memory import Memory
 from speculation.engine.priors import Outlook, Priors
+from speculation.engine.sharpening import WIDE, Sharpener
 from speculation.engine.types import Abstention, Event, Pattern, Prediction, ToolTraits
 from tools.base import ToolCall
 
@@ -55,6 +56,17 @@ class SessionPredictor:
         self._memory = Memory()
         self._bound: dict[str, tuple[list[Candidate], str]] = {}
 
+    @property
+    def tools(self) -> Mapping[str, ToolTraits]:
+        """What is known of the tools."""
+        return self._predictor.tools
+
+    def fork(self) -> "SessionPredictor":
+        """One that has seen the same and goes its own way: what it observes from now on, this one never knows of."""
+        fork = SessionPredictor(self._predictor)
+        fork._memory = self._memory.fork()
+        return fork
+
     def observe(self, event: Event) -> None:
         """One more event of the session."""
         self._bound.clear()
@@ -87,6 +99,14 @@ class SessionPredictor:
         best.sort(reverse=True)
         return [self._prediction(outlook, candidate) for _, _, outlook, candidate in best], abstained
 
+    def tool_chances(self) -> dict[str, float]:
+        """P(the next call is one of it) of every tool that may come now."""
+        return {outlook.tool: outlook.next for outlook in self._every_outlook()}
+
+    def sharpener(self, tools: Mapping[str, ToolTraits]) -> Sharpener:
+        """For the turn that begins now: what is likely at its start, to be weighed anew while it streams."""
+        return Sharpener(self.predict(WIDE)[0], tools, tool_chances=self.tool_chances())
+
     def _bind(self, tool: str) -> tuple[list[Candidate], str]:
         """The tool's candidates; found once until the next event."""
         known = self._bound.get(tool)
@@ -97,7 +117,7 @@ class SessionPredictor:
 
     def _outlooks(self, only_reads: bool) -> list[Outlook]:
         """Tools to be looked at, the most promising first."""
-        outlooks = self._predictor.priors.outlook(self._memory.signatures, self._memory.signs())
+        outlooks = self._every_outlook()
         if only_reads:
             outlooks = [outlook for outlook in outlooks if self._predictor.reads_only(outlook.tool)]
             outlooks.sort(key=lambda o: -o.soon * o.concrete)
@@ -105,12 +125,16 @@ class SessionPredictor:
             outlooks.sort(key=lambda o: -o.next * o.concrete)
         return outlooks[:MAX_TOOLS]
 
+    def _every_outlook(self) -> list[Outlook]:
+        return self._predictor.priors.outlook(self._memory.signatures, self._memory.signs())
+
     def _prediction(self, outlook: Outlook, candidate: Candidate) -> Prediction:
-        probability = outlook.next * candidate.next
+        calibration = self._predictor.priors.calibration
+        probability = calibration.next(outlook.next * candidate.next)
         return Prediction(
             call=ToolCall(outlook.tool, candidate.arguments),
             probability=probability,
-            probability_before_write=min(0.99, max(probability, outlook.soon * candidate.soon)),
+            probability_before_write=min(0.99, max(probability, calibration.soon(outlook.soon * candidate.soon))),
             pattern=self._predictor.priors.pattern_key(self._memory.signatures, outlook.tool),
             expected_use_seconds=self._predictor.priors.use_seconds(outlook.tool),
             sources=candidate.sources,

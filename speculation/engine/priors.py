@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from speculation.engine.counts import MAX_MAPPING_CONTEXT, Context, Place, Row, Table, suffixes
 from speculation.engine.roster import WHOLE, Roster, Tally
 from speculation.engine.tool_choice import Floats
-from speculation.engine.types import Pattern
+from speculation.engine.types import Calibration, Pattern
 from speculation.engine.value_choice import ValueChoice
 
 PRIOR_RIGHT = 0.25
@@ -86,6 +86,10 @@ class Priors:
     def _share_concrete(self, tool: str) -> float:
         shapes = self._shapes[tool]
         return max((prod(self.choice(tool, name).derivable for name in names) for _, names in shapes), default=0.0)
+
+    @property
+    def calibration(self) -> Calibration:
+        return self._table.calibration
 
     def outlook(self, signatures: Sequence[str], signs: Sequence[str]) -> list[Outlook]:
         """The tools that may come next or soon, the likeliest first. The empty tool, an answer, is left out.

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from speculation.engine.identity import Identity
 from speculation.engine.prediction import Predictor, SessionPredictor
 from speculation.engine.scheduling import Refused, Slack, admit
 from speculation.engine.script import Ask, Nature, Script, Turn, World, seconds_of
 from speculation.engine.steps import Step
 from speculation.engine.types import Event, Prediction
 from speculation.engine.utility import Bid, bid_for
-from speculation.engine.values import Identity
 from tools.base import ToolCall
 
 LEAST_REMAINING_SECONDS = 0.5

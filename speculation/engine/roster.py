@@ -6,10 +6,11 @@ from collections.abc import Container, Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from speculation.engine.identity import key_of
 from speculation.engine.mapping import Missing, Source, parse_source, select, transform
 from speculation.engine.memory import Family, Memory
 from speculation.engine.value_choice import Option, log_odds
-from speculation.engine.values import MAX_LIST, View, key_of
+from speculation.engine.views import MAX_LIST, View
 
 WHOLE = "*"
 """A mapping's entry for whole calls: `again 0` is the tool's latest call once more, a JSON object names one source an
@@ -139,7 +140,7 @@ class Roster:
         for index, rank in group.items:
             at = rank if rank >= 0 else count + rank
             if 0 <= at < count and not (gone and at in gone):
-                self._point(found, index, values[at], keys[at])
+                self._point(found, index, values[at], keys[at]).records.append(id(view.owners[at]))
 
     def _fresh(
         self,
@@ -156,7 +157,8 @@ class Roster:
         left = len(fresh)
         for index, rank in group.nexts:
             if rank < left:
-                self._point(found, index, values[fresh[rank]], keys[fresh[rank]])
+                at = fresh[rank]
+                self._point(found, index, values[at], keys[at]).records.append(id(view.owners[at]))
         if group.each is None:
             return
         if group.family.kind == "work":
@@ -164,7 +166,10 @@ class Roster:
         elif left > 1:
             spread = math.log(left)
             for at, marks in zip(fresh, view.marks(fresh[:MAX_OFFERED], memory.query), strict=False):
-                self._point(found, group.each, values[at], keys[at], spread).marks += marks
+                if type(values[at]) is not list:
+                    option = self._point(found, group.each, values[at], keys[at], spread)
+                    option.marks += marks
+                    option.records.append(id(view.owners[at]))
 
     def _others(
         self,

@@ -11,6 +11,8 @@ from enum import StrEnum
 from speculation.engine.types import ToolTraits
 from speculation.engine.utility import Bid
 
+MIN_PROBABILITY = 0.23
+"""A call less likely than this to be asked for before the world changes is not worth a slot."""
 MIN_UTILITY_SECONDS = 0.0
 MIN_GAIN_SECONDS = 0.05
 """A replacement must be better by this much, or queued jobs would chase each other out."""
@@ -129,7 +131,7 @@ def admit(
     slack: Slack,
     tools: Mapping[str, ToolTraits],
     *,
-    min_probability: float = 0.23,
+    min_probability: float = MIN_PROBABILITY,
     min_utility_seconds: float = MIN_UTILITY_SECONDS,
 ) -> list[Verdict]:
     """A verdict for every bid, the most useful bid first: the higher the utility, the sooner it is served."""

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from speculation.engine.identity import Identity
+from speculation.engine.scheduling import MIN_PROBABILITY
 from speculation.engine.steps import Step, cut_into_steps
 from speculation.engine.types import Event, ToolTraits
-from speculation.engine.values import Identity
 from tools import recorded
 from tools.base import ToolCall
 
@@ -42,7 +43,7 @@ class World:
     seconds_of: Callable[[Identity], float]
     slots: int = 4
     guesses: int = 5
-    min_probability: float = 0.23
+    min_probability: float = MIN_PROBABILITY
     slot_price: float = 0.1
     """Nothing else competes for the slots here."""
     is_priced: bool = True

@@ -8,12 +8,11 @@ later, so once a tool that changes the world is named, a result that is held for
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import nlargest
-from typing import Protocol
 
 from speculation.engine.completion import complete
 from speculation.engine.evidence import MEASURED, Evidence, Ratios
 from speculation.engine.mentions import Mentions, wording
-from speculation.engine.types import Abstention, Prediction, ToolTraits
+from speculation.engine.types import Prediction, ToolTraits
 from tools.base import ToolCall
 
 WIDE = 48
@@ -215,17 +214,6 @@ class Sharpener:
 
     def _traits(self, tool: str) -> ToolTraits:
         return self._tools.get(tool) or ToolTraits(tool, reads_only=False, changes_world=True)
-
-
-class Foreseeing(Protocol):
-    """Whoever knows what is likely at a turn's start: a session's predictor."""
-
-    def predict(self, k: int, only_reads: bool = False) -> tuple[list[Prediction], list[Abstention]]: ...
-
-
-def sharpener_for(session: Foreseeing, tools: Mapping[str, ToolTraits]) -> Sharpener:
-    """For the turn that begins now."""
-    return Sharpener(session.predict(WIDE)[0], tools)
 
 
 def _hypotheses(candidates: Sequence[Prediction]) -> list[_Hypothesis]:

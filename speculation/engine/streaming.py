@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from speculation.engine.evidence import Evidence
+from speculation.engine.identity import Identity
 from speculation.engine.prediction import Predictor
 from speculation.engine.replay import NoGuesses, Offered, Totals, replay
 from speculation.engine.script import Script, World
-from speculation.engine.sharpening import WIDE, sharpener_for
+from speculation.engine.sharpening import WIDE
 from speculation.engine.steps import Step
 from speculation.engine.types import Event, EventKind, Prediction
-from speculation.engine.values import Identity
 from tools.base import ToolCall
 
 
@@ -117,7 +117,7 @@ class EvidenceGuesser(NoGuesses):
 
     def during(self, step: Step, seconds: float) -> Iterator[Offered]:
         """A new list whenever a call has become worth launching that was not at any moment of the turn before."""
-        sharpener = sharpener_for(self._session, self._world.tools)
+        sharpener = self._session.sharpener(self._world.tools)
         offered = {self._key(p.call) for p in self._worthwhile(self.guess(step, self._world.guesses))}
         for at, evidence in self._stream(step, seconds):
             heard = self._senses.of(evidence)

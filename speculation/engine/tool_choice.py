@@ -8,6 +8,7 @@ each tool by itself (logistic). Weights are learned in one pass by gradient step
 first in 63 instead of 57 of 100 turns of tau2_bench.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -18,8 +19,8 @@ STEP = 0.1
 FIRST_SQUARES = 0.1
 NO_TOOL = -60.0
 """The weight of a column that no tool has taken: its chance is nothing, so nothing is learned for it."""
-NEW_TOOL = -3.0
-"""A tool never seen before starts as unlikely."""
+NEW_TOOL, NEW_TOOL_MOST = 3.0, 5.0
+"""A tool never seen before starts with at least this against it, and with more the longer it was not seen."""
 ALWAYS = "*"
 """The sign that is always there."""
 MAX_SIGNS = 4000
@@ -108,7 +109,7 @@ class ToolChoice:
                 more = _blank(*self._table.shape[::2])
                 more[0, :2] = NO_TOOL
                 self._table = np.concatenate([self._table, more], axis=2)
-            self._table[0, :2, column] = NEW_TOOL
+            self._table[0, :2, column] = -min(NEW_TOOL_MOST, max(NEW_TOOL, math.log1p(self.steps)))
         return column
 
     def forget_least(self, max_signs: int = MAX_SIGNS) -> None:

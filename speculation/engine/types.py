@@ -1,12 +1,13 @@
 """The engine's values. All frozen; times are seconds; nothing here knows a clock, a database or a thread."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from speculation.engine.values import Identity, identity
+from speculation.engine.identity import Identity, identity
 from tools.base import ToolCall
 
 
@@ -119,6 +120,8 @@ class Prediction:
     expected_use_seconds: float = 0.0
     """Seconds from now until it will probably be asked for."""
     sources: Mapping[str, str] = field(default_factory=dict)
+    after: tuple[ToolCall, ...] = ()
+    """The calls that were supposed to come before it, with results that are known already (chains.py)."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,28 @@ class Abstention:
     tool: str
     probability: float
     reason: str
+
+
+class Calibration(NamedTuple):
+    """Slope and offset of the log-odds, for P(next) and for P(used before the next write); see calibration.py."""
+
+    slope: float = 1.0
+    offset: float = 0.0
+    soon_slope: float = 1.0
+    soon_offset: float = 0.0
+
+    def next(self, probability: float) -> float:
+        return _moved(probability, self.slope, self.offset)
+
+    def soon(self, probability: float) -> float:
+        return _moved(probability, self.soon_slope, self.soon_offset)
+
+
+def _moved(probability: float, slope: float, offset: float) -> float:
+    if probability <= 0.0 or probability >= 1.0 or (slope == 1.0 and offset == 0.0):
+        return probability
+    against: float = math.exp(-offset) * ((1.0 - probability) / probability) ** slope
+    return 1.0 / (1.0 + against)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from typing import Any
 
 STEP = 0.15
 FIRST_SQUARES = 0.2
+WORD_SQUARES = 4.0
+"""Words start as if much had been learned of them: they are many, each is seen seldom, and their steps are small."""
 TOO_SMALL = 0.02
 """An error of a probability that is not worth a step."""
 MAX_MARKS = 300
@@ -19,6 +21,7 @@ MIN_WEIGHT = 0.02
 NONE = "none"
 FOUND = "found"
 """Under this stand, beside the weights, how many calls were learned from and how many had their value among the options."""
+PLACE_MARKS = frozenset({"r0", "r1", "r2", "r3", "r4", "r5", "r7", "r9", "last", "again", "c0", "c1", "c2", NONE})
 _FIRST = {"s1": 0.5, "s2": 1.0, "s3": 1.6}
 """Weights before anything was learned: elements that share words with what was asked are likelier."""
 
@@ -29,12 +32,14 @@ Weights = dict[str, list[float]]
 class Option:
     """One value: the indices of the sources that lead to it, and its marks."""
 
-    __slots__ = ("key", "marks", "odds", "odds_soon", "sources", "value")
+    __slots__ = ("key", "marks", "odds", "odds_soon", "records", "sources", "value")
 
     def __init__(self, value: Any, key: Hashable) -> None:
         self.value, self.key = value, key
         self.sources: list[int] = []
         self.marks: list[str] = []
+        self.records: list[int] = []
+        """Identities of the records that hold it; 0 stands for none."""
         self.odds = self.odds_soon = -6.0
 
 
@@ -111,7 +116,8 @@ class ValueChoice:
         for mark in marks:
             weight = weights.get(mark)
             if weight is None:
-                weight = weights[mark] = [0.0, 0.0, FIRST_SQUARES, FIRST_SQUARES]
+                first = WORD_SQUARES if mark.isalnum() and mark not in PLACE_MARKS else FIRST_SQUARES
+                weight = weights[mark] = [0.0, 0.0, first, first]
             squares = weight[which + 2] = weight[which + 2] + squared
             weight[which] -= STEP * wrong * times / math.sqrt(squares)
 

@@ -1,12 +1,14 @@
 """What an agent that works on files has before it: lists of files and commands that it may turn to next.
 
 Everything listed was named in an event of the session. Composed is only this: a relative name is put below a directory
-that the session's own absolute paths show, and an earlier command gets another file or commit of the session.
+that the session's own absolute paths show, a file's test (or what a test tests) is looked for where it usually is, and
+an earlier command gets another file or commit of the session.
 """
 
 import math
 from collections.abc import Mapping
-from itertools import islice
+from copy import copy
+from operator import getitem
 from typing import Any
 
 from speculation.engine.command_templates import Commands
@@ -16,21 +18,33 @@ from speculation.engine.file_calls import (
     directory_moved_to,
     files_patched,
     is_path,
+    plan_of,
     shell_argument_of,
     text_of,
 )
-from speculation.engine.file_ranking import EDITED, READ, SEARCHED, File, Situation, marks, new_file, score
-from speculation.engine.paths import LONGEST_TEXT, Places, names_in
+from speculation.engine.file_ranking import (
+    AFTER_EDIT,
+    AFTER_ERROR,
+    AFTER_FAILED_RUN,
+    AFTER_LOOK,
+    AFTER_OTHER,
+    AFTER_READ,
+    AFTER_RUN,
+    AFTER_SEARCH,
+    AFTER_USER,
+    EDITED,
+    READ,
+    SEARCHED,
+)
+from speculation.engine.file_weights import TABLES
+from speculation.engine.files import MAX_VALUES, Files
+from speculation.engine.paths import LONGEST_TEXT, names_in
 from speculation.engine.types import Event, EventKind, ToolTraits
 
-MAX_VALUES = 32
-MAX_FILES = 400
-"""Files of a session that are remembered; those not mentioned for longest go first."""
-MAX_ACTED = 12
-MAX_NAMED = 16
-MAX_MENTIONED = 8
-"""Files that are compared: those acted on last, named first in this turn's outputs, and mentioned last."""
-MAX_FOLLOWERS = 4
+NAMES = [[f"f{table}.{entry}" for entry in range(len(weights))] for table, weights in enumerate(TABLES[:3])]
+"""Marks of files as a learner knows them: what was done with the file, and where it was named. Handing on the others was
+measured to add nothing for the agent whose files the weights were fitted on, and they are many."""
+MAX_SAID = 16
 MAX_WORDS = 4000
 LONGEST_SEARCHED_COMMAND = 1000
 """Characters that are looked at."""
@@ -47,29 +61,32 @@ class Workspace:
     """
 
     def __init__(self) -> None:
-        self._now = 0
-        """Turns so far: calls that ran side by side share one."""
+        self.files = Files()
         self._turn: int | None = None
-        self._places = Places()
-        self._files: dict[str, File] = {}
-        """By full path, or by the name as written where the path is not known; the last mentioned last."""
-        self._acted: dict[File, None] = {}
         self._commands = {True: Commands(), False: Commands()}
         """By whether they only read."""
-        self._named: list[File] = []
-        """Those that this turn's outputs, or the user's words, named first."""
-        self._words = ""
-        self._newest_text = ""
+        self._newest_text = self._newest_command = ""
         self._lists: dict[str, list[str]] = {}
         self._weighed: dict[str, list[tuple[str, float, list[str]]]] = {}
 
+    def fork(self) -> "Workspace":
+        """A workspace that has seen the same and goes its own way."""
+        fork = copy(self)
+        fork.files = self.files.fork()
+        fork._commands = {only_reads: commands.fork() for only_reads, commands in self._commands.items()}
+        fork._lists, fork._weighed = {}, {}
+        return fork
+
     def observe(self, event: Event, traits: ToolTraits | None = None) -> None:
         """One more event of the session. `traits`: the tool's, for a tool's event."""
-        if event.kind == EventKind.LLM:
+        if event.kind == EventKind.LLM and not event.text:
             return
-        self._lists = {}
-        self._weighed = {}
-        if event.kind == EventKind.USER:
+        self._lists, self._weighed = {}, {}
+        self.files.changed()
+        if event.kind == EventKind.LLM:
+            self.files.talk.said = event.text[:MAX_WORDS].lower()
+            self.files.say(names_in(event.text)[:MAX_SAID])
+        elif event.kind == EventKind.USER:
             self._begin_turn(None)
             self._observe_words(event.text)
         else:
@@ -87,9 +104,10 @@ class Workspace:
     def _make(self, kind: str) -> list[str]:
         match kind:
             case "files":
-                return [file.path for file in self.ranked() if file.path]
+                return [file.path for _, _, file in self.files.ranked() if file.path]
             case "names":
-                return list(dict.fromkeys(file.name for file in self.ranked()))
+                known, ranked = self.files.known, self.files.ranked()
+                return list(dict.fromkeys(file.name for _, _, file in ranked if (file.path or file.name) in known))
             case "commands" | "checks":
                 return self._commands[kind == "commands"].ranked(MAX_VALUES)
             case "filled":
@@ -106,59 +124,39 @@ class Workspace:
     def _weigh(self, kind: str) -> list[tuple[str, float, list[str]]]:
         if kind != "files":
             values = self.values(kind)
-            return [(value, -math.log(len(values)), []) for value in values]
-        situation = self.situation()
-        files = [(score(file, situation), file) for file in self.ranked() if file.path]
-        total = math.log(sum(math.exp(weight) for weight, _ in files)) if files else 0.0
-        return [
-            (file.path or "", weight - total, [f"f{i}.{mark}" for i, mark in enumerate(marks(file, situation))])
-            for weight, file in files
-        ]
-
-    def ranked(self) -> list[File]:
-        """The files that may be turned to next, the likeliest first."""
-        situation = self.situation()
-        return sorted(self.candidates(), key=lambda file: -score(file, situation))[:MAX_VALUES]
-
-    def candidates(self) -> list[File]:
-        """The files that are compared: some of those acted on, of those in this turn's outputs, of those mentioned."""
-        acted = islice(reversed(self._acted), MAX_ACTED)
-        mentioned = islice(reversed(self._files.values()), MAX_MENTIONED)
-        return list(dict.fromkeys((*acted, *self._named, *mentioned)))
-
-    def situation(self) -> Situation:
-        """What the files are compared with."""
-        last = next(reversed(self._acted), None)
-        if last is None:
-            return Situation(self._now, "", (), self._words)
-        directory = (last.path or last.name).rpartition("/")[0] + "/"
-        return Situation(self._now, directory, last.followers, self._words)
+            odds, when = -math.log(max(len(values), 1)), f"{kind} after {self.files.talk.after}"
+            return [(v, odds, [when, f"{kind} newest"] if v == self._newest_command else [when]) for v in values]
+        files = [(file.path, odds, entries) for odds, entries, file in self.files.ranked() if file.path]
+        total = math.log(sum([math.exp(odds) for _, odds, _ in files])) if files else 0.0
+        return [(path, odds - total, list(map(getitem, NAMES, entries))) for path, odds, entries in files]
 
     def _begin_turn(self, turn: int | None) -> None:
-        self._now += 1
+        self.files.begin_turn()
         self._turn = turn
-        self._named = []
 
     def _observe_words(self, text: str) -> None:
-        self._words = text[:MAX_WORDS].lower()
+        self.files.talk.after = AFTER_USER
+        self.files.talk.words = text[:MAX_WORDS].lower()
         self._newest_text = text[:LONGEST_TEXT]
-        for name in names_in(text):
-            file = self._file(name)
-            file.told_at = self._now
-            self._named.append(file)
-        del self._named[MAX_NAMED:]
+        named = [self.files.file(name) for name in names_in(text)]
+        for file in named:
+            file.told_at = self.files.now
+        self.files.name(named)
 
     def _observe_call(self, event: Event, traits: ToolTraits | None) -> None:
         arguments = event.arguments
         act = act_of(arguments, traits)
         shell = shell_argument_of(arguments, traits)
-        listed, is_content = "", False
+        only_reads = traits is None or traits.may_run_early(arguments)
+        listed, is_content, has_path = "", False, False
+        self.files.moved_to = ""
         for name, value in arguments.items():
             if type(value) is not str or not value:
                 continue
             if name == shell:
-                listed = self._observe_command(value, traits is None or traits.may_run_early(arguments))
+                listed = self._observe_command(value, only_reads)
             elif is_path(value):
+                has_path = True
                 if shell:
                     self._observe_directory(value)
                 elif self._observe_path(value, act):
@@ -166,99 +164,68 @@ class Workspace:
                     is_content |= act != SEARCHED
             else:
                 self._observe_patch(value)
+        self._note_after(event, act if has_path or act == SEARCHED else 0, shell, only_reads)
         self._newest_text = ""
         if not is_content:
             self._observe_output(text_of(event.result), listed)
 
+    def _note_after(self, event: Event, act: int, shell: str, only_reads: bool) -> None:
+        arguments, is_error, talk = event.arguments, event.status == "error", self.files.talk
+        if shell:
+            talk.after = AFTER_LOOK if only_reads else AFTER_FAILED_RUN if is_error else AFTER_RUN
+        elif act:
+            talk.after = AFTER_ERROR if is_error else (AFTER_READ, AFTER_EDIT, AFTER_SEARCH)[act - 1]
+        else:
+            talk.after = AFTER_OTHER
+            talk.plan = plan_of(arguments)[:MAX_WORDS].lower()
+        if type(pattern := arguments.get("pattern")) is str:
+            talk.pattern = pattern.lower()
+
     def _observe_command(self, command: str, only_reads: bool) -> str:
         """Files named in a shell command count as searched. Returns the directory that it lists, if any."""
         if directory := directory_moved_to(command):
-            self._learn(directory + "/")
+            self.files.learn(directory + "/")
+            self.files.moved_to = directory
         self._observe_patch(command)
         if "<<" not in command:
             names = names_in(command[:LONGEST_SEARCHED_COMMAND])
             self._commands[only_reads].observe(command, names)
+            self._newest_command = command
             for name in names:
-                self._learn(name)
-                self._act(self._file(name), SEARCHED)
-        return directory_listed(command)
+                self.files.learn(name)
+                self.files.act(self.files.file(name), SEARCHED)
+        return self.files.places.directory(directory_listed(command), self.files.moved_to)
 
     def _observe_patch(self, text: str) -> None:
         for name in files_patched(text):
-            self._act(self._file(name), EDITED)
+            self.files.act(self.files.file(name), EDITED)
 
     def _observe_path(self, path: str, act: int) -> bool:
         """A path given as an argument. True if it is a file rather than a directory."""
         if act != READ and "." not in path.rpartition("/")[2][1:]:
             self._observe_directory(path)
             return False
-        self._learn(path)
+        self.files.learn(path)
         return True
 
     def _observe_directory(self, path: str) -> None:
         directory = path.rstrip("/")
-        self._learn(directory + "/")
-        if path.startswith("/") and not self._places.root and self._places.settle(directory):
-            self._place_anew()
+        self.files.learn(directory + "/")
+        if path.startswith("/"):
+            self.files.settle(directory)
 
     def _note_read(self, path: str, act: int, arguments: Mapping[str, Any], traits: ToolTraits | None) -> None:
-        file = self._file(path)
-        self._act(file, act)
+        file = self.files.file(path)
+        self.files.act(file, act)
         if act == READ:
             file.reads += 1
-            file.read_at = self._now
+            file.read_at = self.files.now
             file.read_whole = traits.whole_of(arguments) is None if traits else len(arguments) == 1
 
     def _observe_output(self, text: str, directory: str) -> None:
         self._newest_text = text[:LONGEST_TEXT]
-        for rank, name in enumerate(names_in(text)):
-            file = self._file(name, directory)
-            file.named_at, file.rank = self._now, rank
+        named = [self.files.file(name, directory) for name in names_in(text)]
+        for rank, file in enumerate(named):
+            file.named_at, file.rank = self.files.now, rank
             file.count += 1
-            self._named.append(file)
-        del self._named[MAX_NAMED:]
-
-    def _act(self, file: File, act: int) -> None:
-        last = next(reversed(self._acted), None)
-        if last is not None and last is not file:
-            last.followers.append(file)
-            del last.followers[:-MAX_FOLLOWERS]
-        file.act, file.acted_at = act, self._now
-        if act == EDITED:
-            file.edited_at = self._now
-        self._acted.pop(file, None)
-        self._acted[file] = None
-
-    def _file(self, name: str, directory: str = "") -> File:
-        """The file of that name, moved to the end as the last mentioned."""
-        path = self._places.place(name, directory)
-        key = path or name
-        file = self._files.pop(key, None)
-        if file is None:
-            file = new_file(name, path)
-            if path:
-                self._places.keep(path)
-        file.name = name
-        self._files[key] = file
-        if len(self._files) > MAX_FILES:
-            self._forget_oldest()
-        return file
-
-    def _forget_oldest(self) -> None:
-        file = self._files.pop(next(iter(self._files)))
-        self._acted.pop(file, None)
-        if file.path:
-            self._places.forget(file.path)
-
-    def _learn(self, path: str) -> None:
-        if self._places.learn(path):
-            self._place_anew()
-
-    def _place_anew(self) -> None:
-        """Give files that were named before their directory was known their path."""
-        for name in [key for key, file in self._files.items() if file.path is None]:
-            if (path := self._places.place(name)) and path not in self._files:
-                file = self._files.pop(name)
-                file.path = path
-                self._places.keep(path)
-                self._files[path] = file
+        self.files.name(named)

@@ -10,6 +10,19 @@ READS = {
     for name in ("search", "fetch", "list_files", "read_file", "get_user", "get_orders", "get_details")
 }
 TOOLS = {**READS, "update": ToolTraits("update", reads_only=False, changes_world=True)}
+SHELL = ToolTraits(
+    "shell",
+    reads_only=True,
+    changes_world=True,
+    shell_argument="command",
+    reads_call=lambda arguments: str(arguments["command"]).startswith("cat"),
+)
+READ = ToolTraits(
+    "read", reads_only=True, changes_world=False, covers=frozenset({"offset"}), cosmetic_arguments=frozenset({"why"})
+)
+THINK = ToolTraits("think", reads_only=False, changes_world=False)
+EVERY_TOOL = {**TOOLS, "shell": SHELL, "read": READ, "think": THINK}
+"""And those that are judged call by call, that cut parts out of a whole, and that touch nothing."""
 
 
 def user(text: str) -> Event:

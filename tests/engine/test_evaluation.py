@@ -10,21 +10,11 @@ from speculation.engine.evaluation import Follower, Judged, Scores, judge
 from speculation.engine.lookback import Lookback
 from speculation.engine.prediction import Predictor
 from speculation.engine.script import RecordedSession, Script, World, drawn_seconds, write_script
-from speculation.engine.types import Abstention, Event, EventKind, Prediction, ToolTraits
-from tests.engine.sessions import TOOLS, call, coding, mine, research, support, user
+from speculation.engine.types import Abstention, Event, EventKind, Prediction
+from tests.engine.sessions import EVERY_TOOL, TOOLS, call, coding, mine, research, support, user
 from tools.base import ToolCall
 
-READ = ToolTraits(
-    "read", reads_only=True, changes_world=False, covers=frozenset({"offset"}), cosmetic_arguments=frozenset({"why"})
-)
-SHELL = ToolTraits(
-    "shell",
-    reads_only=True,
-    changes_world=True,
-    shell_argument="command",
-    reads_call=lambda arguments: str(arguments["command"]).startswith("cat"),
-)
-WORLD = World({**TOOLS, "read": READ, "shell": SHELL, "think": ToolTraits("think", False, False)}, drawn_seconds(1))
+WORLD = World(EVERY_TOOL, drawn_seconds(1))
 
 
 class Says:

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speculation.engine.discovery import discover
+from speculation.engine.identity import key_of
 from speculation.engine.mapping import Missing, Source, SourceError, parse_source, resolve
 from speculation.engine.memory import Memory
 from speculation.engine.roster import Roster
 from speculation.engine.types import Event, EventKind
 from speculation.engine.value_choice import ValueChoice
-from speculation.engine.values import key_of
 
 QUICK = settings(max_examples=60, deadline=None)
 FIELDS = st.sampled_from(["id", "name", "orders", "path", "items"])

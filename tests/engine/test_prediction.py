@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from speculation.engine.evidence import Evidence
 from speculation.engine.prediction import Predictor
 from speculation.engine.types import Event, EventKind, Pattern, Prediction
 from tests.engine.sessions import TOOLS, call, coding, mine, research, support, user
@@ -87,3 +88,25 @@ def test_predictions_for_launching_are_of_read_only_tools_alone() -> None:
     session.observe(user("change it"))
     assert session.predict(5)[0][0].call.tool == "update"
     assert all(p.call.tool == "get_user" for p in session.predict(5, only_reads=True)[0])
+
+
+def test_every_tool_has_a_chance_that_its_calls_share() -> None:
+    session = Predictor(mine(research("owls", ["a", "b"]), research("bats", ["c", "d"])), TOOLS).session()
+    for event in research("newts", ["e", "f"])[:3]:
+        session.observe(event)
+    chances = session.tool_chances()
+    assert chances["fetch"] == max(chances.values()) > 0.5
+    of_fetch = sum(p.probability for p in session.predict(20)[0] if p.call.tool == "fetch")
+    assert 0.0 < of_fetch <= chances["fetch"]
+
+
+def test_a_turn_is_sharpened_from_what_was_likely_at_its_start() -> None:
+    session = Predictor(mine(research("owls", ["a", "b"]), research("bats", ["c", "d"])), TOOLS).session()
+    for event in research("newts", ["e", "f"])[:3]:
+        session.observe(event)
+    likeliest = session.predict(1)[0][0]
+    sharpener = session.sharpener(TOOLS)
+    assert sharpener.standing(1)[0].call == likeliest.call
+    (named,) = sharpener.sharpen(Evidence(tool="fetch", arguments=likeliest.call.arguments), 1)
+    assert named.call == likeliest.call
+    assert named.probability > likeliest.probability

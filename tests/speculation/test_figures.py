@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speculation.engine.evidence import REFUTED
 from speculation.figures import compute, covered, united
 from speculation.story import Story
 from tests.speculation.written_log import WrittenLog, example, in_order
@@ -97,6 +98,8 @@ def test_queueing_behind_an_unasked_guess_is_interference():
         ("job_preempted", {"reason": "session_ended"}, False, "miss"),
         ("job_preempted", {"reason": "miss"}, False, "miss"),
         ("job_preempted", {"reason": "invalidated"}, True, "invalidated"),
+        ("job_preempted", {"reason": REFUTED}, False, "miss"),
+        ("job_preempted", {"reason": REFUTED}, True, "preempted"),
     ],
 )
 def test_waste_has_the_first_reason_that_applies(kind, payload, asked_again, reason):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from speculation.agent.types import (
     TextDelta,
     ToolNamed,
 )
+from speculation.engine.evidence import REFUTED
 from speculation.engine.prediction import SessionPredictor
+from speculation.engine.scheduling import Refused
 from speculation.engine.types import Abstention, Event, Prediction
-from speculation.forecast import REFUTED, Forecast
+from speculation.forecast import Forecast
 from speculation.models import AgentProfile, JobStatus, Session, ToolJob, WorkerPool
 from speculation.policy import decide, register_tool
 from speculation.scheduler import AskedCall
@@ -44,6 +47,9 @@ class Foreseen(SessionPredictor):
             raise RuntimeError("this predictor is broken")
         reads = [p for p in self.predictions if not only_reads or p.call.tool != "write_file"]
         return reads[:k], []
+
+    def tool_chances(self) -> dict[str, float]:
+        return {}
 
 
 def guess(tool: str, probability: float, **arguments: object) -> Prediction:
@@ -99,10 +105,11 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
 
 
 def hear(forecast: Forecast, *streamed: ModelEvent, pause_seconds: float = 0.06) -> None:
-    """Each event, and the time in which it is looked at."""
+    """Each event, so long after the last look that it is looked at, and until it was."""
     for event in streamed:
-        forecast.hear(event)
+        wait_for(lambda: forecast._pending is None or forecast._pending.done())
         time.sleep(pause_seconds)
+        forecast.hear(event)
         wait_for(lambda: forecast._pending is None or forecast._pending.done())
 
 
@@ -219,7 +226,18 @@ def test_without_an_approval_nothing_runs_however_certain_and_the_reason_is_told
     hear(forecast, ArgumentsDelta(0, "read_file", '{"path": "a.t'), ArgumentsDelta(0, "read_file", '{"path": "a.txt"'))
     assert guesses(forecast) == {}
     assert sum("a.txt: refused by tester" in each for each in predicted(forecast)) <= 2
-    assert forecast.why_unserved(forecast.toolbox["read_file"].spec_of({"path": "a.txt"})) == "refused by tester"
+    asked = AskedCall("1.0", 1, forecast.toolbox["read_file"].spec_of({"path": "a.txt"}))
+    assert forecast.why_unserved(asked) == "refused by tester"
+
+
+def test_a_part_is_told_why_its_whole_was_not_launched(listen: Callable[..., Forecast]) -> None:
+    forecast = listen(guess("read_file", 0.1, path="a.txt"))
+    forecast.settle()
+    box = forecast.toolbox["read_file"]
+    part = {"path": "a.txt", "first_line": 3}
+    asked = AskedCall("1.0", 1, box.spec_of(part), part=box.part_of(part))
+    assert forecast.why_unserved(asked) == Refused.LOW_PROBABILITY
+    assert forecast.why_unserved(replace(asked, part=None)) == "not predicted"
 
 
 def test_a_session_without_speculation_does_not_listen(listen: Callable[..., Forecast]) -> None:

@@ -1,0 +1,98 @@
+"""The values of one place in what was seen, and what may speak for each of them."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from speculation.engine.identity import key_of
+from speculation.engine.tokens import stems
+
+MAX_LIST = 64
+"""Values kept of one place: what lies further down a list is not predicted."""
+MAX_WORDY = 120
+"""Characters of a field that may name its record."""
+
+
+class View:
+    """The distinct values of one place, in order, and where each stands. `owners`: the record round each, or None."""
+
+    __slots__ = ("_marks", "_words", "index", "keys", "owners", "values")
+
+    def __init__(self, values: Iterable[Any], owners: Iterable[Any] = ()) -> None:
+        self.index: dict[Hashable, int] = {}
+        self.keys: list[Hashable] = []
+        self.values: list[Any] = []
+        self.owners: list[Any] = []
+        self._words: list[list[str]] | None = None
+        self._marks: tuple[frozenset[str], tuple[int, ...], list[list[str]]] | None = None
+        index, keys = self.index, self.keys
+        for value, owner in zip_longest(values, owners):
+            key = value if type(value) is str else key_of(value)
+            if key not in index:
+                index[key] = len(keys)
+                keys.append(key)
+                self.values.append(value)
+                self.owners.append(owner)
+                if len(keys) >= MAX_LIST:
+                    break
+
+    @property
+    def words(self) -> list[list[str]]:
+        """The words of each value and of the record round it, in a fixed order."""
+        if self._words is None:
+            self._words = [
+                sorted(words_of(value, owner)) for value, owner in zip(self.values, self.owners, strict=True)
+            ]
+        return self._words
+
+    def marks(self, offered: Sequence[int], query: frozenset[str]) -> list[list[str]]:
+        """What may speak for each of these elements: its place among them, its own words, how many it shares with `query`.
+
+        Words that many elements share count for little. Kept until the query is another or others are offered.
+        """
+        known, which = self._marks, tuple(offered)
+        if known is None or known[0] is not query or known[1] != which:
+            known = self._marks = query, which, _marks_of([self.words[i] for i in offered], query)
+        return known[2]
+
+
+_RANKS = ("r0", "r1", "r2", "r3", "r4", "r5", "r5", "r7", "r7")
+
+
+_CLOSEST = ("c0", "c1", "c2")
+
+
+def _marks_of(words: Sequence[Sequence[str]], query: frozenset[str]) -> list[list[str]]:
+    spread: dict[str, int] = {}
+    for found in words:
+        for word in found:
+            spread[word] = spread.get(word, 0) + 1
+    most = len(words) / 2
+    marked = []
+    closeness = []
+    for rank, found in enumerate(words):
+        marks = [word for word in found if spread[word] <= most]
+        shared = sum([1.0 / spread[word] for word in marks if word in query])
+        marks.append(_RANKS[rank] if rank < len(_RANKS) else "r9")
+        if shared:
+            marks.append("s1" if shared < 0.45 else "s2" if shared < 1.0 else "s3")
+            closeness.append((-shared, rank))
+        marked.append(marks)
+    for order, (_, rank) in enumerate(sorted(closeness)[:3]):
+        marked[rank].append(_CLOSEST[order])
+    marked[-1].append("last")
+    return marked
+
+
+NOTHING = View(())
+
+
+def words_of(value: Any, owner: Any) -> frozenset[str]:
+    """The words of a value and of the record that holds it: what a person would call it by."""
+    texts = [str(value)]
+    if isinstance(owner, tuple):
+        texts.append(str(owner[0]))
+        owner = owner[1]
+    if isinstance(owner, Mapping):
+        texts += [text for text in owner.values() if type(text) is str and len(text) <= MAX_WORDY]
+    return stems(" ".join(texts))
