@@ -16,15 +16,19 @@ from django.db import transaction
 from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.db.models.functions import Now
 
+from speculation.engine.calibration import cross_fit
 from speculation.engine.mining import MAX_ROWS, Miner
 from speculation.engine.prediction import Predictor
-from speculation.engine.types import Event, Pattern, SourceCount, ToolTraits
+from speculation.engine.types import Calibration, Event, Pattern, SourceCount, ToolTraits
 from speculation.history import events_of
 from speculation.models import AgentProfile, Origin, PatternRecord, Session, ToolJob
 from speculation.toolbox import Toolbox
 
 LOOK_EVERY_SECONDS = 1.0
 SESSIONS_AT_A_TIME = 100
+FEWEST_TO_CALIBRATE = 32
+MOST_TO_CALIBRATE = 200
+"""Sessions of an agent, the latest, on which its predictions are compared with what happened."""
 OUTCOME_HALF_LIFE = 200.0
 """How many outcomes of a pattern it takes until an old hit or miss counts half."""
 
@@ -137,10 +141,30 @@ def unmined(agent: AgentProfile) -> QuerySet[Session]:
 
 def mine(agent: AgentProfile, on_progress: Callable[[int], None] = lambda read: None) -> int:
     """Learn from everything unmined, some sessions at a time. Returns how many; `on_progress` hears how many are read."""
-    done = 0
+    done, known = 0, _mined(agent).count()
     while batch := _mine_some(agent, done, on_progress):
         done += batch
+    if known + done >= FEWEST_TO_CALIBRATE and (known + done).bit_length() > known.bit_length():
+        calibrate(agent)
     return done
+
+
+def _mined(agent: AgentProfile) -> QuerySet[Session]:
+    return Session.objects.filter(agent=agent, mined_at__isnull=False)
+
+
+def calibrate(agent: AgentProfile) -> Calibration:
+    """Measure on the latest mined sessions what this agent's predictions need to keep their word, and keep it in the row
+    of its answers. Costs some minings of these sessions, so it is done whenever their number has doubled."""
+    latest = list(_mined(agent).order_by("-ended_at", "pk")[:MOST_TO_CALIBRATE])
+    calibration = cross_fit([events_of(session) for session in reversed(latest)], Toolbox.of(agent).traits())
+    with transaction.atomic():
+        _hold(agent)
+        for row in PatternRecord.objects.filter(agent=agent, key=record_key(Pattern("", (), "", 0.0, 0.0).key)):
+            row.statistics = {**row.statistics, "calibration": list(calibration)}
+            row.version, row.updated_at = row.version + 1, Now()
+            row.save(update_fields=["statistics", "version", "updated_at"])
+    return calibration
 
 
 def _mine_some(agent: AgentProfile, done: int, on_progress: Callable[[int], None]) -> int:

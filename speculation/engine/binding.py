@@ -141,7 +141,7 @@ def _likeliest(values: Sequence[Sequence[_Value]]) -> list[tuple[float, float, t
 
 
 SAME_RECORD = 6.0
-"""How much likelier values are together that one record holds."""
+"""How much likelier values are together that one record holds, though never likelier than each alone."""
 NO_RECORD = id(None)
 
 
@@ -152,7 +152,8 @@ def _together(
     for other in chosen:
         if not any(record != NO_RECORD and record in records for record in other.option.records):
             continue
-        return after * value.next * SAME_RECORD, soon * value.soon * SAME_RECORD, (*chosen, value)
+        likelier = min(after, value.next, SAME_RECORD * after * value.next)
+        return likelier, min(soon, value.soon, SAME_RECORD * soon * value.soon), (*chosen, value)
     return after * value.next, soon * value.soon, (*chosen, value)
 
 

@@ -19,11 +19,17 @@ from speculation.engine.types import Calibration, Event, EventKind, Prediction, 
 
 FOLDS = 4
 CANDIDATES = 5
+MOST_STEPS = 1000
+"""Steps of one fold that are compared."""
+EVENTS_A_STEP = 2
 FEWEST_STEPS = 60
 """With fewer steps to compare there is nothing to correct."""
 TRUST = 30.0
 """What is fitted must have so many steps to move half the way from changing nothing."""
-MAX_ROUNDS = 40
+MAX_ROUNDS = 60
+MAX_STEP = 0.5
+"""Newton's steps are cut to this: far from the minimum they lead astray."""
+LEAST_SLOPE, MAX_OFFSET = 0.2, 4.0
 LEAST = 1e-4
 
 
@@ -47,15 +53,24 @@ def cross_fit(
             if its_fold != fold:
                 miner.observe_session(events)
         predictor = Predictor(miner.patterns(), tools)
-        for events, its_fold in zip(sessions, fold_of, strict=True):
-            if its_fold == fold:
-                _compare(predictor, events, after, soon)
+        _compare_some(
+            predictor, [e for e, its_fold in zip(sessions, fold_of, strict=True) if its_fold == fold], after, soon
+        )
     return Calibration(*fit(after), *fit(soon))
 
 
 def _fold(events: Sequence[Event], folds: int, seed: int) -> int:
     words = next((event.text for event in events if event.kind == EventKind.USER), "")
     return int(hashlib.sha256(f"{seed}\n{words}".encode()).hexdigest()[:8], 16) % folds
+
+
+def _compare_some(
+    predictor: Predictor, sessions: Sequence[Sequence[Event]], after: list[Outcome], soon: list[Outcome]
+) -> None:
+    """Sessions from all over the fold, as many as it takes."""
+    every = max(1, round(sum(map(len, sessions)) / (EVENTS_A_STEP * MOST_STEPS)))
+    for events in sessions[::every]:
+        _compare(predictor, events, after, soon)
 
 
 def _compare(predictor: Predictor, events: Sequence[Event], after: list[Outcome], soon: list[Outcome]) -> None:
@@ -104,13 +119,17 @@ def fit(outcomes: Iterable[Outcome]) -> tuple[float, float]:
     for _ in range(MAX_ROUNDS):
         gradient, curvature = _derivatives(points, slope, offset)
         determinant = curvature[0] * curvature[2] - curvature[1] ** 2
-        by_slope = (curvature[2] * gradient[0] - curvature[1] * gradient[1]) / determinant
-        by_offset = (curvature[0] * gradient[1] - curvature[1] * gradient[0]) / determinant
+        by_slope = _bounded((curvature[2] * gradient[0] - curvature[1] * gradient[1]) / determinant, MAX_STEP)
+        by_offset = _bounded((curvature[0] * gradient[1] - curvature[1] * gradient[0]) / determinant, MAX_STEP)
         slope, offset = slope - by_slope, offset - by_offset
         if abs(by_slope) + abs(by_offset) < 1e-6:
             break
     trust = len(points) / (len(points) + TRUST)
-    return max(0.2, 1.0 + trust * (slope - 1.0)), trust * offset
+    return max(LEAST_SLOPE, 1.0 + trust * (slope - 1.0)), _bounded(trust * offset, MAX_OFFSET)
+
+
+def _bounded(number: float, most: float) -> float:
+    return max(-most, min(most, number))
 
 
 def _derivatives(

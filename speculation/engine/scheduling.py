@@ -11,7 +11,7 @@ from enum import StrEnum
 from speculation.engine.types import ToolTraits
 from speculation.engine.utility import Bid
 
-MIN_PROBABILITY = 0.23
+MIN_PROBABILITY = 0.22
 """A call less likely than this to be asked for before the world changes is not worth a slot."""
 MIN_UTILITY_SECONDS = 0.0
 MIN_GAIN_SECONDS = 0.05

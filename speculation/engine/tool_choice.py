@@ -30,6 +30,8 @@ REHEARSALS = 1
 REHEARSED_STEPS = 3000.0
 REMEMBERED_STEPS = 256
 MIN_WEIGHT = 0.02
+MAX_SHOWN = 600
+"""Signs that one tool's pattern holds: those that weigh most."""
 
 Floats = NDArray[np.float32]
 
@@ -134,11 +136,12 @@ class ToolChoice:
         if column is None:
             return {}
         numbers = self._table[: len(self._signs), :, column]
-        matter = np.abs(numbers[:, :2]).max(1) >= MIN_WEIGHT
+        matter = np.abs(numbers[:, :2]).max(1)
+        least = max(MIN_WEIGHT, float(np.sort(matter)[-MAX_SHOWN]) if len(matter) > MAX_SHOWN else 0.0)
         return {
             sign: Weight(*(round(number, 4) for number in numbers[row].tolist()))
             for sign, row in self._signs.items()
-            if matter[row]
+            if matter[row] >= least
         }
 
     def put(self, tool: str, weights: Mapping[str, Sequence[float]]) -> None:

@@ -151,8 +151,8 @@ class Calibration(NamedTuple):
 def _moved(probability: float, slope: float, offset: float) -> float:
     if probability <= 0.0 or probability >= 1.0 or (slope == 1.0 and offset == 0.0):
         return probability
-    against: float = math.exp(-offset) * ((1.0 - probability) / probability) ** slope
-    return 1.0 / (1.0 + against)
+    odds = slope * (math.log(probability) - math.log1p(-probability)) + offset
+    return 1.0 / (1.0 + math.exp(-max(-700.0, odds)))
 
 
 @dataclass(frozen=True)

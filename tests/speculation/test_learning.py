@@ -198,3 +198,20 @@ def test_the_fates_of_guesses_become_hits_and_misses_of_their_patterns(desk: Des
     row.refresh_from_db()
     assert (row.hits, row.misses) == (1.0, 1.0)
     assert row.last_promoted_at is not None
+
+
+def test_once_enough_is_mined_predictions_are_compared_with_what_happened_and_mining_on_keeps_it(
+    agent: AgentProfile,
+) -> None:
+    for number in range(learning.FEWEST_TO_CALIBRATE - 1):
+        store(agent, run(f"user{number}", f"#W{number}99"), now=NOW)
+    mine(agent)
+    answers = PatternRecord.objects.filter(agent=agent, context=[], tool="")
+    assert "calibration" not in answers.get().statistics
+    store(agent, run("another", "#W12345"), now=NOW)
+    mine(agent)
+    calibration = answers.get().statistics["calibration"]
+    assert len(calibration) == 4
+    store(agent, run("one more", "#W54321"), now=NOW)
+    mine(agent)
+    assert answers.get().statistics["calibration"] == pytest.approx(calibration, abs=1e-3)

@@ -1,0 +1,67 @@
+"""The next tool is chosen by weights of signs, which are learned from what came next."""
+
+from speculation.engine.tool_choice import ToolChoice
+
+
+def taught(*lessons: tuple[list[str], str, set[str]], times: int = 40) -> ToolChoice:
+    choice = ToolChoice()
+    for _ in range(times):
+        for signs, tool, soon in lessons:
+            choice.learn(signs, tool, soon)
+    return choice
+
+
+def chances(choice: ToolChoice, *signs: str) -> dict[str, tuple[float, float]]:
+    after, soon = choice.chances(list(signs)).tolist()
+    return {tool: (after[column], soon[column]) for tool, column in choice.tools.items()}
+
+
+TWO_WAYS = (["status=open"], "cancel", {"cancel"}), (["status=sent"], "send_back", {"send_back"})
+
+
+def test_a_sign_tells_which_tool_comes_next() -> None:
+    found = chances(taught(*TWO_WAYS), "status=open")
+    assert found["cancel"][0] > 0.8 > 0.2 > found["send_back"][0]
+
+
+def test_chances_of_being_next_add_up_to_one_and_those_of_coming_soon_need_not() -> None:
+    choice = taught((["a"], "look", {"look", "read"}), (["a"], "read", {"read"}), times=200)
+    found = chances(choice, "a")
+    assert abs(sum(after for after, _ in found.values()) - 1.0) < 1e-5
+    assert found["read"][1] > 0.8
+    assert sum(soon for _, soon in found.values()) > 1.2
+
+
+def test_a_sign_never_seen_changes_nothing() -> None:
+    choice = taught(*TWO_WAYS)
+    assert chances(choice, "status=open", "never seen") == chances(choice, "status=open")
+
+
+def test_a_tool_never_seen_has_no_column_and_one_seen_once_is_unlikely() -> None:
+    choice = taught(*TWO_WAYS)
+    assert "rare" not in chances(choice, "status=open")
+    choice.learn(["status=odd"], "rare", {"rare"})
+    assert chances(choice, "status=open")["rare"][0] < 0.1
+
+
+def test_what_is_put_into_patterns_says_the_same_when_read_back() -> None:
+    choice = taught(*TWO_WAYS)
+    read_back = ToolChoice()
+    for tool in choice.tools:
+        read_back.put(tool, choice.of_tool(tool))
+    before, after = chances(choice, "status=open"), chances(read_back, "status=open")
+    assert all(abs(before[tool][0] - after[tool][0]) < 1e-3 for tool in before)
+
+
+def test_the_number_of_signs_is_bounded_and_those_learned_from_most_stay() -> None:
+    choice = taught(*TWO_WAYS)
+    for number in range(120):
+        choice.learn([f"noise {number}"], "cancel", {"cancel"})
+    choice.forget_least(max_signs=40)
+    assert sum(len(choice.of_tool(tool)) for tool in choice.tools) <= 40 * len(choice.tools)
+    assert chances(choice, "status=sent")["send_back"][0] > 0.5
+
+
+def test_the_same_lessons_give_the_same_weights() -> None:
+    one, other = taught(*TWO_WAYS), taught(*TWO_WAYS)
+    assert [one.of_tool(tool) for tool in one.tools] == [other.of_tool(tool) for tool in other.tools]
