@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from speculation.engine.baselines import Chance, Ngram, NgramCounts, Oracle, Recalled, Wrong, reads_of
+from speculation.engine.calibration import cross_fit
 from speculation.engine.evaluation import Judged, Scores, judge
+from speculation.engine.guessing import ChainGuesser, Guesser, NoGuesses, PatternGuesser
 from speculation.engine.mining import Miner
 from speculation.engine.prediction import Predictor
-from speculation.engine.replay import Guesser, NoGuesses, PatternGuesser, Totals, replay
+from speculation.engine.replay import Totals, replay
 from speculation.engine.script import Script, World
 from speculation.engine.streaming import evidence_effect
 from speculation.engine.types import Pattern
@@ -48,6 +50,7 @@ class Costs:
     predict_seconds: list[float] = field(default_factory=list)
     mined_events: int = 0
     mining_seconds: float = 0.0
+    calibration_seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         ordered = sorted(self.predict_seconds)
@@ -55,6 +58,7 @@ class Costs:
         return {
             "predict_seconds": {"p50": _quantile(ordered, 0.5), "p99": _quantile(ordered, 0.99), "count": len(ordered)},
             "mining": mining,
+            "calibration_seconds": self.calibration_seconds,
         }
 
 
@@ -106,6 +110,10 @@ class Measurement:
             costs.mining_seconds += self._choices.cpu_clock() - began_at
             costs.mined_events += len(script.session.events)
             self._tell(f"{self._sets.source}: {number} of {len(self._training)} sessions mined")
+        self._tell(f"{self._sets.source}: calibrating")
+        began_at = self._choices.cpu_clock()
+        miner.calibrate(cross_fit([script.session.events for script in self._training], self._world.tools))
+        costs.calibration_seconds += self._choices.cpu_clock() - began_at
         return miner.patterns()
 
     def _judge(self, predictor: Predictor, took: Callable[[float], object]) -> list[list[Judged]]:
@@ -191,13 +199,13 @@ class Measurement:
         return {name: self._ablated(ablation) for name, ablation in rows_for(self._patterns).items()}
 
     def _ablated(self, ablation: Ablation) -> dict[str, Any]:
+        if ablation.chain_depth > 1:  # what is next stays as predicted, only what is launched is another
+            totals = self._replay(lambda number: ChainGuesser(self._predictor, self._world, ablation.chain_depth))
+            return _ablation_row(self._judged, totals)
         patterns = self._mine(ablation.miner, Costs()) if ablation.miner else self._patterns
         predictor = Predictor(map(ablation.rewrite, patterns), self._world.tools, **ablation.predictor)
         judged = self._judge(predictor, lambda seconds: None)
-        scores = _scores(judged).to_json()
-        kept = ("turns", "name@1", "hit@1", "hit@3", "hit@5", "calibration_error", "brier_skill", "read_only")
-        totals = self._replay(lambda number: Recalled(_launchable(judged[number])))
-        return {**{name: scores[name] for name in kept}, "replay": as_json(totals)}
+        return _ablation_row(judged, self._replay(lambda number: Recalled(_launchable(judged[number]))))
 
 
 def _launchable(turns: Iterable[Judged]) -> list[list[Any]]:
@@ -209,6 +217,12 @@ def _scores(judged: Iterable[Iterable[Judged]]) -> Scores:
     for turns in judged:
         scores.add_all(turns)
     return scores
+
+
+def _ablation_row(judged: Iterable[Iterable[Judged]], totals: Totals) -> dict[str, Any]:
+    scores = _scores(judged).to_json()
+    kept = ("turns", "name@1", "hit@1", "hit@3", "hit@5", "calibration_error", "brier_skill", "read_only")
+    return {**{name: scores[name] for name in kept}, "replay": as_json(totals)}
 
 
 def _reasons(scores: Scores, paste: Totals) -> dict[str, int]:

@@ -15,10 +15,24 @@ class Ablation:
     miner: Mapping[str, Any] = field(default_factory=dict)
     predictor: Mapping[str, Any] = field(default_factory=dict)
     rewrite: Callable[[Pattern], Pattern] = lambda pattern: pattern
+    chain_depth: int = 1
+    """More than 1 adds a part instead: guesses that stand on what earlier ones found, chains of so many calls."""
+
+
+def _without_statistics(name: str) -> Callable[[Pattern], Pattern]:
+    def rewrite(pattern: Pattern) -> Pattern:
+        return replace(pattern, statistics={key: each for key, each in pattern.statistics.items() if key != name})
+
+    return rewrite
 
 
 WITHOUT: dict[str, Ablation] = {
+    "no calibration": Ablation(rewrite=_without_statistics("calibration")),
+    "no learned choice of tools": Ablation(rewrite=_without_statistics("signs")),
+    "no learned choice of values": Ablation(rewrite=_without_statistics("choices")),
     "no decay": Ablation(miner={"half_life_sessions": 1e12}, predictor={"half_life_sessions": 1e12}),
+    "chains depth 2": Ablation(chain_depth=2),
+    "chains depth 3": Ablation(chain_depth=3),
 }
 """Parts of the engine, one line each. The kinds of source are left out one by one beside these."""
 
@@ -33,7 +47,8 @@ KINDS: Mapping[str, re.Pattern[str]] = {
     "arguments": re.compile(r"^[^=].*\bargument\(|^argument\("),
     "earlier arguments": re.compile(r"^[^=].*\barguments\(|^arguments\("),
     "files worked on": re.compile(r"^[^=].*\bwork\(|^work\("),
-    "iteration": re.compile(r"^(?:next|following|closest) "),
+    "iteration": re.compile(r"^(?:next|following) "),
+    "choice among all of a list": re.compile(r"^each of "),
     "rank": re.compile(r"^item "),
     "composition": re.compile(r'^"|^(?:basename|dirname|first_word|last_word|number|list)\('),
     "repeated calls": re.compile(r"^again\b"),

@@ -68,7 +68,10 @@ def _source(name: str, each: Mapping[str, Any], document: Mapping[str, Any]) -> 
         parts.append(text_table(["evidence", *_ARM, "removed"], [_evidence(*row) for row in each["evidence"].items()]))
     if "ablations" in each:
         parts.append(
-            text_table(["ablation", "turns", *_RATES, "exposed"], [_ablation(*row) for row in each["ablations"].items()])
+            text_table(
+                ["ablation", "turns", *_RATES, "exposed", "hits", "a hit"],
+                [_ablation(*row) for row in each["ablations"].items()],
+            )
         )
     return [part for part in parts if part]
 
@@ -99,7 +102,8 @@ def _evidence(name: str, row: Mapping[str, Any]) -> Row:
 
 
 def _ablation(name: str, row: Mapping[str, Any]) -> Row:
-    return [name, *_tally(row), f"{-100 * row['replay']['reduction']:+.1f} %"]
+    _, exposed, _, hits, _, a_hit, *_ = _arm(row["replay"])
+    return [name, *_tally(row), exposed, hits, a_hit]
 
 
 def _losses(each: Mapping[str, Any]) -> str:

@@ -11,8 +11,9 @@ first_token        {turn}
 tool_named         {turn, index, tool}
 arguments_sealed   {turn, index, call_id, tool}
 turn_ended         {turn, text, calls: [{call_id, tool, arguments, provider_call_id, problem}], finish_reason, usage}
-predicted          {turn, candidates: [{tool, arguments, probability, utility, pattern, verdict, job?}],
-                    abstained: [{tool, reason}]}           verdict: "admitted" or a refusal's reason
+predicted          {turn, candidates: [{tool, arguments, probability, utility, pattern, verdict, job?, after?}],
+                    abstained: [{tool, reason}]}           verdict: "admitted" or a refusal's reason; after: [{tool,
+                    arguments}], the guesses with known results that this one stands on, in order
 job_queued         {job, tool, arguments, effect, speculative, call_id?, epoch, probability?, utility?, pattern?, sources?}
 job_started        {job, attempt}
 job_ended          {job, status: succeeded|failed, ok, run_seconds, speculative}

@@ -1,7 +1,8 @@
 """What one session may ask for next, and the launching of it beside the loop, so that the model never waits for it.
 
 At the start of a turn the predictor names candidates; while the turn streams they are weighed anew with what was written
-so far, what has become worth it is launched, and what the model has refuted is stopped. All of that happens on a thread
+so far, what has become worth it is launched, and what the model has refuted is stopped. Where chains are allowed, what
+guesses have found is supposed to be asked for, and what would follow is launched too. All of that happens on a thread
 beside, at most one a session, and the stream is never held up: what it tells last wins.
 """
 
@@ -17,6 +18,7 @@ from django.db import DatabaseError, connection
 from speculation import events, jobs, learning, scheduler
 from speculation.agent.types import Message, ModelEvent, RequestedCall
 from speculation.asked import AskedCall
+from speculation.engine.chains import chained
 from speculation.engine.evidence import REFUTED, Evidence
 from speculation.engine.prediction import SessionPredictor
 from speculation.engine.scheduling import MIN_PROBABILITY, Refused
@@ -24,6 +26,7 @@ from speculation.engine.sharpening import Sharpener
 from speculation.engine.types import Event, EventKind, Prediction
 from speculation.engine.utility import bid_for
 from speculation.events import SessionLost
+from speculation.findings import Findings
 from speculation.listening import StreamedTurn
 from speculation.models import Arm, Session, ToolJob
 from speculation.permits import Permits
@@ -47,10 +50,16 @@ _beside = ThreadPoolExecutor(8, thread_name_prefix="forecast")
 
 
 class Forecast:
-    """Follows one session. In every arm but OFF it predicts; only in ON does anything run."""
+    """Follows one session. In every arm but OFF it predicts; only in ON does anything run.
 
-    def __init__(self, session: Session, toolbox: Toolbox, predictor: SessionPredictor) -> None:
-        self.session, self.toolbox, self.predictor = session, toolbox, predictor
+    chain_depth: calls of a chain, as in engine/chains.py; with 1 no guess stands on what another found.
+    """
+
+    def __init__(
+        self, session: Session, toolbox: Toolbox, predictor: SessionPredictor, *, chain_depth: int = 1
+    ) -> None:
+        self.session, self.toolbox, self.predictor, self.chain_depth = session, toolbox, predictor, chain_depth
+        self.findings = Findings(session, toolbox)
         self.permits = Permits(session, toolbox)
         self._pending: Future[None] | None = None
         self._reasons: dict[str, str] = {}
@@ -119,7 +128,8 @@ class Forecast:
             if is_begin:
                 self._speculate(turn)
             while (evidence := streamed.take()) is not None:
-                self._weigh(turn, evidence)
+                is_news = self._weigh(turn, evidence)
+                self._look_further(turn, is_news)
         except (SessionLost, DatabaseError) as problem:
             logger.warning("no speculation in turn %s of %s: %s", turn, self.session.short_id, type(problem).__name__)
         except Exception:
@@ -131,20 +141,37 @@ class Forecast:
         """What is likely before the model has written anything."""
         self._reasons, self._offers = {}, Counter()
         predictions, abstentions = self.predictor.predict(CANDIDATES, only_reads=True)
+        if self.chain_depth > 1:
+            self.findings.look()
+            predictions = self._chained(predictions)
         abstained = [{"tool": one.tool, "reason": one.reason} for one in abstentions]
         self._launch(turn, predictions, abstained)
         self._sharpener = self.predictor.sharpener(self.toolbox.traits())
 
-    def _weigh(self, turn: int, evidence: Evidence) -> None:
-        """What has become likely, or out of the question, by what the model wrote."""
+    def _weigh(self, turn: int, evidence: Evidence) -> bool:
+        """What has become likely, or out of the question, by what the model wrote. True if that has changed anything."""
         evidence = self._of_known_tools(evidence)
         if self._sharpener is None or not self._sharpener.hear(evidence):
-            return
+            return False
         standing = self._sharpener.standing(CANDIDATES + len(evidence.sealed))
         if likely := [prediction for prediction in standing if self._is_worth_offering(prediction)]:
             self._launch(turn, likely)
         if evidence.has_calls and (refuted := self._take_refuted(self._sharpener)):
             self._stop(refuted)
+        return True
+
+    def _look_further(self, turn: int, is_news: bool) -> None:
+        """What would follow the guesses that have ended meanwhile, or that have become likelier."""
+        if self.chain_depth == 1 or self._sharpener is None:
+            return
+        has_ended = self.findings.lacks(self._launched.values()) and self.findings.look()
+        if self.findings and (has_ended or is_news):
+            further = self._chained(self._sharpener.standing(CANDIDATES))
+            if likely := [one for one in further if one.after and self._is_worth_offering(one)]:
+                self._launch(turn, likely)
+
+    def _chained(self, predictions: Sequence[Prediction]) -> list[Prediction]:
+        return chained(self.predictor, self.findings.result_of, CANDIDATES, self.chain_depth, first=predictions)
 
     def _of_known_tools(self, evidence: Evidence) -> Evidence:
         """A tool that does not exist is refused: a call of it tells nothing and changes nothing."""

@@ -153,18 +153,18 @@ def _mined(agent: AgentProfile) -> QuerySet[Session]:
     return Session.objects.filter(agent=agent, mined_at__isnull=False)
 
 
-def calibrate(agent: AgentProfile) -> Calibration:
-    """Measure on the latest mined sessions what this agent's predictions need to keep their word, and keep it in the row
-    of its answers. Costs some minings of these sessions, so it is done whenever their number has doubled."""
+def calibrate(agent: AgentProfile) -> dict[str, Calibration]:
+    """Measure on the latest mined sessions what this agent's predictions need to keep their word, and keep it in its rows
+    without context. Costs some minings of these sessions, so it is done whenever their number has doubled."""
     latest = list(_mined(agent).order_by("-ended_at", "pk")[:MOST_TO_CALIBRATE])
-    calibration = cross_fit([events_of(session) for session in reversed(latest)], Toolbox.of(agent).traits())
+    calibrations = cross_fit([events_of(session) for session in reversed(latest)], Toolbox.of(agent).traits())
     with transaction.atomic():
         _hold(agent)
-        for row in PatternRecord.objects.filter(agent=agent, key=record_key(Pattern("", (), "", 0.0, 0.0).key)):
-            row.statistics = {**row.statistics, "calibration": list(calibration)}
+        for row in PatternRecord.objects.filter(agent=agent, context=[], tool__in=calibrations):
+            row.statistics = {**row.statistics, "calibration": list(calibrations[row.tool])}
             row.version, row.updated_at = row.version + 1, Now()
             row.save(update_fields=["statistics", "version", "updated_at"])
-    return calibration
+    return calibrations
 
 
 def _mine_some(agent: AgentProfile, done: int, on_progress: Callable[[int], None]) -> int:

@@ -15,7 +15,7 @@ from django.db import transaction
 from speculation import events, jobs, locks, slack
 from speculation.asked import AskedCall
 from speculation.engine.scheduling import Verdict, admit
-from speculation.engine.types import ToolTraits
+from speculation.engine.types import Prediction, ToolTraits
 from speculation.engine.utility import Bid
 from speculation.events import SessionLog
 from speculation.models import JobStatus, ToolJob, ToolRecord, WorkerPool
@@ -238,6 +238,7 @@ def _tell_predicted(
             "pattern": verdict.bid.prediction.pattern,
             "verdict": str(verdict.refused or "admitted"),
             "job": str(made[verdict.bid.fingerprint].pk) if verdict.bid.fingerprint in made else None,
+            **_chain(verdict.bid.prediction),
         }
         for verdict in verdicts
     ]
@@ -249,6 +250,12 @@ def _tell_predicted(
             candidates=candidates,
             abstained=[dict(item) for item in forecasted.abstained],
         )
+
+
+def _chain(prediction: Prediction) -> dict[str, Any]:
+    """The calls that the guess stands on, for the reader; nothing where there are none."""
+    after = [{"tool": call.tool, "arguments": dict(call.arguments)} for call in prediction.after]
+    return {"after": after} if after else {}
 
 
 def make_room(pool_id: str) -> int:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_ready
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from speculation import durations, learning, recovery, sessions, worlds
@@ -97,7 +98,7 @@ def _forecast(session: Session, toolbox: Toolbox) -> Forecast:
     if session.arm != Arm.OFF:
         for event in events_of(session):
             predictor.observe(event)
-    return Forecast(session, toolbox, predictor)
+    return Forecast(session, toolbox, predictor, chain_depth=settings.PASTE_CHAIN_DEPTH)
 
 
 @worker_ready.connect

@@ -97,6 +97,28 @@ def _normal_piece(match: re.Match[str]) -> str:
     return match[0]
 
 
+_LED_BY_CD = re.compile(r"\s*(?:cd\s+[^\s;&|]+\s*(?:&&|;|\n)\s*)+")
+_ASSIGNMENTS = re.compile(r"(?:[A-Za-z_]\w*=\S*\s+)+")
+_HEAD = re.compile(r"([\w./+-]+)(?:[ \t]+([a-z][\w:-]*))?")
+_WITH_VERBS = frozenset(["apt", "brew", "bundle", "cargo", "docker", "gh", "git", "go", "kubectl", "make", "mise", "mvn", "npm", "npx", "pip", "pnpm", "poetry", "uv", "yarn"])
+
+
+@lru_cache(maxsize=20000)
+def head_of(command: str) -> str:
+    """What kind of command line it is: the first program that is not `cd`, with its verb where it has verbs."""
+    start = found.end() if (found := _LED_BY_CD.match(command)) else 0
+    if assigned := _ASSIGNMENTS.match(command, start):
+        start = assigned.end()
+    head = _HEAD.match(command, start)
+    if head is None:
+        return ""
+    program = head[1].rpartition("/")[2][:LONGEST_PROGRAM]
+    return f"{program} {head[2][:LONGEST_PROGRAM]}" if program in _WITH_VERBS and head[2] else program
+
+
+LONGEST_PROGRAM = 24
+
+
 def is_read_only(command: str) -> bool:
     """True only if running `command` in a fresh POSIX shell cannot change anything outside that shell."""
     return isinstance(command, str) and _is_read_only(command)

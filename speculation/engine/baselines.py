@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from speculation.engine.replay import NoGuesses
+from speculation.engine.guessing import NoGuesses
 from speculation.engine.script import Nature, Script, Turn, World
 from speculation.engine.steps import Step
 from speculation.engine.types import Event, EventKind, Prediction

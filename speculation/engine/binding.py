@@ -4,7 +4,7 @@ Arguments are combined as if independent, corrected by the counts of sets of sou
 asked for before is only ever predicted as "again", unless the tool's calls come again as a matter of course.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from operator import attrgetter, itemgetter
@@ -16,9 +16,9 @@ from speculation.engine.priors import Chance, Priors
 from speculation.engine.roster import AGAIN_RANKS, WHOLE, Roster, again_text, template_parts
 from speculation.engine.value_choice import Option
 
-MAX_VALUES = 6
+MAX_VALUES = 4
 """Values of one argument that are combined with those of others."""
-MAX_CALLS = 8
+MAX_CALLS = 6
 
 _likeliness = attrgetter("next")
 
@@ -53,14 +53,28 @@ class _Value:
         return self.roster.texts[self.option.sources[0]]
 
 
-def bind(priors: Priors, memory: Memory, tool: str, repeats: bool) -> tuple[list[Candidate], str]:
-    """Candidates for a call of the tool, and, if there are none, the reason. `repeats`: as ToolTraits.repeats."""
+HOPELESS = "too unlikely"
+
+
+def bind(
+    priors: Priors, memory: Memory, tool: str, repeats: bool, is_hopeless: Callable[[float], bool] = lambda most: False
+) -> tuple[list[Candidate], str]:
+    """Candidates for a call of the tool, and, if there are none, the reason. `repeats`: as ToolTraits.repeats.
+
+    `is_hopeless` is asked with the most that a candidate's probability can still be; where it says so, binding stops with
+    what is known by then, and the reason is HOPELESS.
+    """
     asked = {} if repeats else memory.asked.get(tool, {})
     wholes = priors.wholes(tool, memory.signatures)
     found: dict[Identity, Candidate] = _again(asked, wholes) if asked else {}
+    together = max([c.next for text, c in wholes.items() if text[0] == "{"], default=0.0)
     reason = "never seen with arguments"
     for share, names in priors.shapes(tool):
-        values, missing = _values(priors, memory, tool, names, not repeats and len(names) == 1)
+        values, missing = _values(
+            priors, memory, tool, names, not repeats and len(names) == 1, lambda most: is_hopeless(max(most, together))
+        )
+        if missing == HOPELESS:
+            return list(found.values()), HOPELESS
         if missing:
             reason = reason if found else missing
             continue
@@ -87,22 +101,34 @@ def _again(asked: Mapping[Identity, Mapping[str, Any]], wholes: Mapping[str, Cha
 
 
 def _values(
-    priors: Priors, memory: Memory, tool: str, names: Sequence[str], fresh_only: bool
+    priors: Priors,
+    memory: Memory,
+    tool: str,
+    names: Sequence[str],
+    fresh_only: bool,
+    is_hopeless: Callable[[float], bool],
 ) -> tuple[list[list[_Value]], str]:
-    """Per argument its distinct values with their chances; and, where an argument has none, why."""
+    """Per argument its distinct values with their chances; and, where an argument has none, why.
+
+    The argument that is least often derivable is looked at first: it says soonest that there is no hope.
+    """
     rosters = priors.rosters(tool)
     situation = memory.signatures[-1] if memory.signatures else ""
-    values = []
-    for name in names:
+    values: dict[str, list[_Value]] = {}
+    most = 1.0
+    for name in sorted(names, key=lambda name: (priors.choice(tool, name).derivable, name)):
         roster = rosters.get(name)
         options = list(roster.options(memory, fresh_only).values()) if roster else []
         if not options or roster is None:
             return [], f"no source of {name} has a value"
         chances = priors.choice(tool, name).chances(options, situation)
-        values.append(
-            [_Value(name, option, after, soon, roster) for option, (after, soon) in zip(options, chances, strict=True)]
-        )
-    return values, ""
+        values[name] = [
+            _Value(name, option, after, soon, roster) for option, (after, soon) in zip(options, chances, strict=True)
+        ]
+        most *= max([max(chance) for chance in chances])
+        if is_hopeless(most):
+            return [], HOPELESS
+    return [values[name] for name in names], ""
 
 
 Key = tuple[tuple[str, Hashable], ...]
@@ -142,7 +168,6 @@ def _likeliest(values: Sequence[Sequence[_Value]]) -> list[tuple[float, float, t
 
 SAME_RECORD = 6.0
 """How much likelier values are together that one record holds, though never likelier than each alone."""
-NO_RECORD = id(None)
 
 
 def _together(
@@ -150,7 +175,7 @@ def _together(
 ) -> tuple[float, float, tuple[_Value, ...]]:
     records = value.option.records
     for other in chosen:
-        if not any(record != NO_RECORD and record in records for record in other.option.records):
+        if records.isdisjoint(other.option.records):
             continue
         likelier = min(after, value.next, SAME_RECORD * after * value.next)
         return likelier, min(soon, value.soon, SAME_RECORD * soon * value.soon), (*chosen, value)

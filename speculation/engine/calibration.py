@@ -3,13 +3,13 @@
 Predictions are as good as counts and weights make them, and these are a little too sure of tasks they have seen and too
 modest of long products. How much is measured on sessions that were not learned from: the sessions are split into folds, a
 miner learns all but one, and what it says of that one is compared with what happened. Sessions that begin with the same
-words are the same task and stay together. Two numbers a probability are fitted to that (Platt 1999): a slope and an
-offset of the log-odds, both drawn towards changing nothing. The order of predictions stays as it was.
+words are the same task and stay together. To that are fitted (Platt 1999) a slope and an offset of the log-odds, and for
+each tool a shift of its own, all drawn towards changing nothing: a tool whose guesses promise too much steps back.
 """
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from speculation.engine.mining import Miner
@@ -18,15 +18,20 @@ from speculation.engine.steps import Step, cut_into_steps
 from speculation.engine.types import Calibration, Event, EventKind, Prediction, ToolTraits
 
 FOLDS = 4
+LIKELIEST = 2
+"""Likeliest calls of a step that are compared."""
 CANDIDATES = 5
-MOST_STEPS = 1000
+MOST_STEPS = 800
 """Steps of one fold that are compared."""
 EVENTS_A_STEP = 2
 FEWEST_STEPS = 60
 """With fewer steps to compare there is nothing to correct."""
 TRUST = 30.0
-"""What is fitted must have so many steps to move half the way from changing nothing."""
-MAX_ROUNDS = 60
+"""What is fitted must have so many outcomes to move half the way from changing nothing."""
+SHIFT_TRUST = 4.0
+"""A tool's own shift is drawn towards nothing as if by so many outcomes of even chances, times four."""
+ROUNDS = 2
+MAX_STEPS = 30
 MAX_STEP = 0.5
 """Newton's steps are cut to this: far from the minimum they lead astray."""
 LEAST_SLOPE, MAX_OFFSET = 0.2, 4.0
@@ -34,29 +39,46 @@ LEAST = 1e-4
 
 
 class Outcome(NamedTuple):
-    """A probability that was given, and whether it came true."""
+    """A probability that was given for a call of the tool, and whether it came true."""
 
+    tool: str
     given: float
     came_true: bool
 
 
+class Fit(NamedTuple):
+    """Log-odds are moved by slope and offset, and for some tools by a shift of their own."""
+
+    slope: float = 1.0
+    offset: float = 0.0
+    shifts: Mapping[str, float] = {}
+
+    def of(self, tool: str) -> tuple[float, float]:
+        return self.slope, bounded(self.offset + self.shifts.get(tool, 0.0), MAX_OFFSET)
+
+
 def cross_fit(
     sessions: Sequence[Sequence[Event]], tools: Mapping[str, ToolTraits], *, folds: int = FOLDS, seed: int = 0
-) -> Calibration:
-    """What predictions for unseen tasks need to keep their word. Mines `folds` times all but one fold."""
+) -> dict[str, Calibration]:
+    """By tool what predictions for unseen tasks need to keep their word, "" for every other. Mines `folds` times all but
+    one fold; empty where there is too little to compare."""
     fold_of = [_fold(events, folds, seed) for events in sessions]
     after: list[Outcome] = []
     soon: list[Outcome] = []
     for fold in range(folds):
         miner = Miner("", (), tools)
+        held_out = []
         for events, its_fold in zip(sessions, fold_of, strict=True):
-            if its_fold != fold:
+            if its_fold == fold:
+                held_out.append(events)
+            else:
                 miner.observe_session(events)
-        predictor = Predictor(miner.patterns(), tools)
-        _compare_some(
-            predictor, [e for e, its_fold in zip(sessions, fold_of, strict=True) if its_fold == fold], after, soon
-        )
-    return Calibration(*fit(after), *fit(soon))
+        _compare_some(Predictor(miner.patterns(), tools), held_out, after, soon)
+    if len(after) < FEWEST_STEPS:
+        return {}
+    of_next, of_soon = fit(after), fit(soon)
+    names = {"", *of_next.shifts, *of_soon.shifts}
+    return {name: Calibration(*of_next.of(name), *of_soon.of(name)) for name in sorted(names)}
 
 
 def _fold(events: Sequence[Event], folds: int, seed: int) -> int:
@@ -74,7 +96,7 @@ def _compare_some(
 
 
 def _compare(predictor: Predictor, events: Sequence[Event], after: list[Outcome], soon: list[Outcome]) -> None:
-    """The likeliest call at each step, and the calls worth holding, with what became of them."""
+    """The likeliest calls at each step, and the calls worth holding, with what became of them."""
     session = predictor.session()
     observed = 0
     for step in cut_into_steps(events, _changes_world(predictor.tools)):
@@ -91,12 +113,12 @@ def _look(
     after: list[Outcome],
     soon: list[Outcome],
 ) -> None:
-    best, _ = session.predict(1)
-    if best:
-        after.append(Outcome(best[0].probability, bool(step.calls) and _is(best[0], step.calls[0], tools)))
+    for prediction in session.predict(LIKELIEST)[0]:
+        came_true = bool(step.calls) and _is(prediction, step.calls[0], tools)
+        after.append(Outcome(prediction.call.tool, prediction.probability, came_true))
     for prediction in session.predict(CANDIDATES, only_reads=True)[0]:
         came_true = any(_is(prediction, call, tools) for _, call in step.soon)
-        soon.append(Outcome(prediction.probability_before_write, came_true))
+        soon.append(Outcome(prediction.call.tool, prediction.probability_before_write, came_true))
 
 
 def _is(prediction: Prediction, call: Event, tools: Mapping[str, ToolTraits]) -> bool:
@@ -110,46 +132,70 @@ def _changes_world(tools: Mapping[str, ToolTraits]) -> Callable[[Event], bool]:
     return lambda event: (traits := tools.get(event.tool)) is None or traits.may_change_world(event.arguments)
 
 
-def fit(outcomes: Iterable[Outcome]) -> tuple[float, float]:
-    """(slope, offset) of the log-odds by Newton's method; (1, 0) where there is too little to compare."""
-    points = [(log_odds(one.given), one.came_true) for one in outcomes]
-    if len(points) < FEWEST_STEPS:
-        return 1.0, 0.0
+def fit(outcomes: Sequence[Outcome]) -> Fit:
+    """Slope, offset and shifts by Newton's method; what changes nothing where there is too little to compare."""
+    if len(outcomes) < FEWEST_STEPS:
+        return Fit()
+    points = [(one.tool, log_odds(one.given), float(one.came_true)) for one in outcomes]
     slope, offset = 1.0, 0.0
-    for _ in range(MAX_ROUNDS):
-        gradient, curvature = _derivatives(points, slope, offset)
-        determinant = curvature[0] * curvature[2] - curvature[1] ** 2
-        by_slope = _bounded((curvature[2] * gradient[0] - curvature[1] * gradient[1]) / determinant, MAX_STEP)
-        by_offset = _bounded((curvature[0] * gradient[1] - curvature[1] * gradient[0]) / determinant, MAX_STEP)
-        slope, offset = slope - by_slope, offset - by_offset
-        if abs(by_slope) + abs(by_offset) < 1e-6:
-            break
+    shifts: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        slope, offset = _fit_line([(odds, shifts.get(tool, 0.0), true) for tool, odds, true in points], slope, offset)
+        by_tool: dict[str, list[tuple[float, float]]] = {}
+        for tool, odds, true in points:
+            by_tool.setdefault(tool, []).append((slope * odds + offset, true))
+        shifts = {tool: _fit_shift(of_tool) for tool, of_tool in by_tool.items()}
     trust = len(points) / (len(points) + TRUST)
-    return max(LEAST_SLOPE, 1.0 + trust * (slope - 1.0)), _bounded(trust * offset, MAX_OFFSET)
+    return Fit(max(LEAST_SLOPE, 1.0 + trust * (slope - 1.0)), trust * offset, shifts)
 
 
-def _bounded(number: float, most: float) -> float:
+def _fit_line(points: Sequence[tuple[float, float, float]], slope: float, offset: float) -> tuple[float, float]:
+    """`points`: (log-odds, shift, 1.0 if true). A little curvature is added, so that there is one minimum."""
+    for _ in range(MAX_STEPS):
+        by_slope, by_offset = slope - 1.0, offset
+        second, mixed, second_offset = 1.0, 0.0, 1.0
+        for odds, shift, true in points:
+            chance = _chance(slope * odds + offset + shift)
+            wrong, weight = chance - true, chance * (1.0 - chance)
+            by_slope += wrong * odds
+            by_offset += wrong
+            second += weight * odds * odds
+            mixed += weight * odds
+            second_offset += weight
+        determinant = second * second_offset - mixed * mixed
+        step_slope = bounded((second_offset * by_slope - mixed * by_offset) / determinant, MAX_STEP)
+        step_offset = bounded((second * by_offset - mixed * by_slope) / determinant, MAX_STEP)
+        slope, offset = slope - step_slope, offset - step_offset
+        if abs(step_slope) + abs(step_offset) < 1e-4:
+            break
+    return slope, offset
+
+
+def _fit_shift(points: Sequence[tuple[float, float]]) -> float:
+    """What one tool needs beside the others, drawn towards nothing. `points`: (log-odds, 1.0 if true)."""
+    shift = 0.0
+    for _ in range(MAX_STEPS):
+        gradient, curvature = shift * SHIFT_TRUST, SHIFT_TRUST
+        for odds, true in points:
+            chance = _chance(odds + shift)
+            gradient += chance - true
+            curvature += chance * (1.0 - chance)
+        step = bounded(gradient / curvature, MAX_STEP)
+        shift -= step
+        if abs(step) < 1e-4:
+            break
+    return shift
+
+
+def _chance(odds: float) -> float:
+    return 1.0 / (1.0 + math.exp(-bounded(odds, 30.0)))
+
+
+def bounded(number: float, most: float) -> float:
     return max(-most, min(most, number))
-
-
-def _derivatives(
-    points: Sequence[tuple[float, bool]], slope: float, offset: float
-) -> tuple[tuple[float, float], tuple[float, float, float]]:
-    """Of the negative log-likelihood, with a little curvature added so that it has one minimum."""
-    by_slope, by_offset = slope - 1.0, offset
-    second, mixed, second_offset = 1.0, 0.0, 1.0
-    for odds, came_true in points:
-        chance = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, slope * odds + offset))))
-        wrong, weight = chance - came_true, chance * (1.0 - chance)
-        by_slope += wrong * odds
-        by_offset += wrong
-        second += weight * odds * odds
-        mixed += weight * odds
-        second_offset += weight
-    return (by_slope, by_offset), (second, mixed, second_offset)
 
 
 def log_odds(probability: float) -> float:
     """Of a probability, kept away from 0 and 1."""
-    bounded = min(max(probability, LEAST), 1.0 - LEAST)
-    return math.log(bounded / (1.0 - bounded))
+    kept = min(max(probability, LEAST), 1.0 - LEAST)
+    return math.log(kept / (1.0 - kept))

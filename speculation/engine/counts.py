@@ -69,7 +69,8 @@ class Table:
         self.rows = 0
         """How many there are in all places."""
         self.tools = ToolChoice()
-        self.calibration = Calibration()
+        self.calibrations: dict[str, Calibration] = {}
+        """By tool; that of "" is for tools without one."""
         known = list(patterns)
         self.sessions = max((int(p.statistics.get("as_of", 0)) for p in known), default=0)
         for pattern in known:
@@ -103,7 +104,8 @@ class Table:
             choice.age(scale)
         if not pattern.context:
             self.tools.put(pattern.tool, statistics.get("signs", {}))
-            self.calibration = Calibration(*statistics.get("calibration", self.calibration))
+            if "calibration" in statistics:
+                self.calibrations[pattern.tool] = Calibration(*statistics["calibration"])
 
     def begin_session(self) -> None:
         """Everything older counts a little less from now on."""
@@ -193,11 +195,11 @@ class Table:
         )
 
     def _signs(self, context: Context, tool: str) -> dict[str, object]:
-        """The weights of signs for the tool stand in its row without context; the calibration in that of the answer."""
+        """The weights of signs for the tool and its calibration stand in its row without context."""
         signs = {} if context else self.tools.of_tool(tool)
         found: dict[str, object] = {"signs": {sign: list(weight) for sign, weight in signs.items()}} if signs else {}
-        if not context and not tool and self.calibration != Calibration():
-            found["calibration"] = [round(number, 4) for number in self.calibration]
+        if not context and tool in self.calibrations:
+            found["calibration"] = [round(number, 4) for number in self.calibrations[tool]]
         return found
 
     def _mapping(self, tallies: Mapping[str, Tally]) -> tuple[SourceCount, ...]:

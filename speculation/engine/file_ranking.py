@@ -7,8 +7,8 @@ far each rank of the list can be trusted, so an agent with other habits lowers t
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from operator import getitem
+from dataclasses import dataclass, field, fields
+from operator import attrgetter, getitem
 
 from speculation.engine.file_weights import TABLES
 
@@ -75,6 +75,14 @@ def new_file(name: str, path: str | None) -> File:
     stem = stem.lower() or base.lower()
     parts = tuple([part for part in _PART.findall(stem) if part != "test"])
     return File(name, path, stem, _KINDS_OF_FILE.get(extension, 0), "test" in stem, parts)
+
+
+_FIELDS = attrgetter(*(each.name for each in fields(File)))
+
+
+def copy_of(file: File) -> File:
+    """One of its own, with the same followers."""
+    return File(*_FIELDS(file))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from speculation.engine.file_ranking import (
     EDITED,
     File,
     Situation,
+    copy_of,
     marks,
     new_file,
     score,
@@ -64,9 +65,9 @@ class Files:
     def fork(self) -> "Files":
         """The same files, each a copy, to be turned to apart. Files that are no longer known do not change: they are shared."""
         fork = copy(self)
-        copies = {file: copy(file) for file in self.known.values()}
+        copies = {file: copy_of(file) for file in self.known.values()}
         for file in copies.values():
-            file.followers = [copies.get(each, each) for each in file.followers]
+            file.followers = [copies.get(each, each) for each in file.followers] if file.followers else []
         fork.places, fork.talk = self.places.fork(), replace(self.talk)
         fork.known = {name: copies[file] for name, file in self.known.items()}
         fork._acted = {copies.get(file, file): None for file in self._acted}

@@ -45,6 +45,8 @@ class Memory:
 
     def __init__(self) -> None:
         self.signatures: list[str] = []
+        self._coarse: list[str] = []
+        """The signatures without the kinds of command lines."""
         self.results: dict[str, list[Parsed]] = {}
         self.newest: list[Parsed] = []
         self.calls: dict[str, list[Mapping[str, Any]]] = {}
@@ -64,7 +66,8 @@ class Memory:
     def fork(self) -> "Memory":
         """A memory that has seen the same and goes its own way. Only what never changes is shared."""
         fork = copy(self)
-        fork.signatures, fork.newest, fork._unread = self.signatures[:], self.newest[:], self._unread[:]
+        fork.signatures, fork._coarse = self.signatures[:], self._coarse[:]
+        fork.newest, fork._unread = self.newest[:], self._unread[:]
         fork.results = {tool: results[:] for tool, results in self.results.items()}
         fork.calls = {tool: calls[:] for tool, calls in self.calls.items()}
         fork.asked = {tool: dict(calls) for tool, calls in self.asked.items()}
@@ -82,7 +85,8 @@ class Memory:
         elif event.text:
             self._observe_words("user" if event.kind == EventKind.USER else "said", event.text)
         if event.kind != EventKind.LLM:
-            self.signatures.append(str(event.signature))
+            self.signatures.append(str(event.signature) if traits is None else traits.signature(event))
+            self._coarse.append(str(event.signature))
             self._signs = None
         self.workspace.observe(event, traits)
 
@@ -140,6 +144,9 @@ class Memory:
         if self._signs is None:
             recent = self.signatures[-MAX_SIGNATURES:]
             self._signs = [" > ".join(recent[at:]) for at in range(len(recent))]
+            if self._coarse[-MAX_SIGNATURES:] != recent:
+                coarse = self._coarse[-MAX_SIGNATURES:]
+                self._signs += [" > ".join(coarse[at:]) for at in range(len(coarse))]
             self._signs += self._marks
             self._signs += [f"{tool} x{min(len(calls), 3)}" for tool, calls in self.asked.items()]
         return self._signs

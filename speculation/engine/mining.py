@@ -71,9 +71,13 @@ class Miner:
         signatures: list[str] = []
         position = 0
         for step in steps:
-            signatures += [str(event.signature) for event in events[position : step.start] if event.kind != EventKind.LLM]
+            signatures += [self._signature(event) for event in events[position : step.start] if event.kind != EventKind.LLM]
             position = step.start
             self._count(signatures, step)
+
+    def _signature(self, event: Event) -> str:
+        traits = self._tools.get(event.tool)
+        return str(event.signature) if traits is None else traits.signature(event)
 
     def _study(self, events: Sequence[Event], steps: Sequence[Step]) -> None:
         """Count it, and learn what tells the next tool and where its arguments come from."""
@@ -85,9 +89,9 @@ class Miner:
             self._learn(memory, step)
         self._table.tools.forget_least()
 
-    def calibrate(self, calibration: Calibration) -> None:
-        """Set what predictions need to keep their word (calibration.py)."""
-        self._table.calibration = calibration
+    def calibrate(self, calibrations: Mapping[str, Calibration]) -> None:
+        """Set what predictions need to keep their word, by tool (calibration.py)."""
+        self._table.calibrations = dict(calibrations)
         self._touched.add(())
 
     def patterns(self) -> list[Pattern]:

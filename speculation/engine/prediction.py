@@ -4,9 +4,11 @@ A call is as likely as its tool is in this context (priors.py) times its argumen
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
 
-from speculation.engine.binding import Candidate, bind
+from speculation.engine.binding import HOPELESS, Candidate, bind
 from speculation.engine.counts import HALF_LIFE_SESSIONS
 from speculation.engine.memory import Memory
 from speculation.engine.priors import Outlook, Priors
@@ -18,6 +20,8 @@ MAX_TOOLS = 6
 """Tools that are made concrete at one prediction."""
 BOUND, OTHERWISE = 1.2, 0.02
 """A tool's best call is hardly likelier than so many times the share of its calls that could be made concrete, and a bit."""
+WORTHLESS = 0.005
+"""A call less likely than this is not looked for."""
 ABSTAIN_ABOVE = 0.1
 """A tool less likely than this is left out without a word."""
 
@@ -42,6 +46,10 @@ class Predictor:
     def repeats(self, tool: str) -> bool:
         traits = self.tools.get(tool)
         return traits is not None and traits.repeats
+
+    def may_run_early(self, tool: str, arguments: Mapping[str, Any]) -> bool:
+        traits = self.tools.get(tool)
+        return traits is not None and traits.may_run_early(arguments)
 
     def reads_only(self, tool: str) -> bool:
         traits = self.tools.get(tool)
@@ -83,21 +91,29 @@ class SessionPredictor:
         abstained: list[Abstention] = []
         count = 0
         for outlook in self._outlooks(only_reads):
-            chance = outlook.soon if only_reads else outlook.next
-            if len(best) == k and best[0][0] >= chance * min(1.0, BOUND * outlook.concrete + OTHERWISE):
+            chance, moved = self._promise(outlook, only_reads)
+            worst = best[0][0] if len(best) == k else WORTHLESS
+            if worst >= moved(chance * min(1.0, BOUND * outlook.concrete + OTHERWISE)):
                 continue
-            candidates, reason = self._bind(outlook.tool)
-            if not candidates and outlook.next >= ABSTAIN_ABOVE:
+            candidates, reason = self._bind(outlook.tool, partial(_is_below, worst, chance, moved))
+            if not candidates and reason != HOPELESS and outlook.next >= ABSTAIN_ABOVE:
                 abstained.append(Abstention(outlook.tool, outlook.next, reason))
             for candidate in candidates:
+                if only_reads and not self._predictor.may_run_early(outlook.tool, candidate.arguments):
+                    continue
                 count += 1
-                entry = (chance * (candidate.soon if only_reads else candidate.next), -count, outlook, candidate)
+                entry = (moved(chance * (candidate.soon if only_reads else candidate.next)), -count, outlook, candidate)
                 if len(best) < k:
                     heapq.heappush(best, entry)
                 elif entry[0] > best[0][0]:
                     heapq.heapreplace(best, entry)
         best.sort(reverse=True)
         return [self._prediction(outlook, candidate) for _, _, outlook, candidate in best], abstained
+
+    def _promise(self, outlook: Outlook, only_reads: bool) -> tuple[float, Callable[[float], float]]:
+        """The tool's chance by which its calls are ranked, and what makes it keep its word."""
+        calibration = self._predictor.priors.calibration(outlook.tool)
+        return (outlook.soon, calibration.soon) if only_reads else (outlook.next, calibration.next)
 
     def tool_chances(self) -> dict[str, float]:
         """P(the next call is one of it) of every tool that may come now."""
@@ -107,12 +123,14 @@ class SessionPredictor:
         """For the turn that begins now: what is likely at its start, to be weighed anew while it streams."""
         return Sharpener(self.predict(WIDE)[0], tools, tool_chances=self.tool_chances())
 
-    def _bind(self, tool: str) -> tuple[list[Candidate], str]:
-        """The tool's candidates; found once until the next event."""
+    def _bind(self, tool: str, is_hopeless: Callable[[float], bool]) -> tuple[list[Candidate], str]:
+        """The tool's candidates; found once until the next event, unless they were given up as hopeless."""
         known = self._bound.get(tool)
         if known is None:
             predictor = self._predictor
-            known = self._bound[tool] = bind(predictor.priors, self._memory, tool, predictor.repeats(tool))
+            known = bind(predictor.priors, self._memory, tool, predictor.repeats(tool), is_hopeless)
+            if known[1] != HOPELESS:
+                self._bound[tool] = known
         return known
 
     def _outlooks(self, only_reads: bool) -> list[Outlook]:
@@ -129,7 +147,7 @@ class SessionPredictor:
         return self._predictor.priors.outlook(self._memory.signatures, self._memory.signs())
 
     def _prediction(self, outlook: Outlook, candidate: Candidate) -> Prediction:
-        calibration = self._predictor.priors.calibration
+        calibration = self._predictor.priors.calibration(outlook.tool)
         probability = calibration.next(outlook.next * candidate.next)
         return Prediction(
             call=ToolCall(outlook.tool, candidate.arguments),
@@ -139,3 +157,8 @@ class SessionPredictor:
             expected_use_seconds=self._predictor.priors.use_seconds(outlook.tool),
             sources=candidate.sources,
         )
+
+
+def _is_below(worst: float, chance: float, moved: Callable[[float], float], most: float) -> bool:
+    """True if even the most that is left of a tool's chance does not beat the worst of those already found."""
+    return moved(chance * min(1.0, most)) <= worst

@@ -33,6 +33,7 @@ STEPS_FOR_HALF = 150.0
 """So many steps learned, and the learned choice of the tool counts as much as the blend of contexts."""
 DEFAULT_USE_SECONDS = 3.0
 UNTAUGHT = ValueChoice()
+UNCALIBRATED = Calibration()
 UNCOUNTED = (0.0, 0.0, 0.0, 0.0)
 
 
@@ -87,9 +88,10 @@ class Priors:
         shapes = self._shapes[tool]
         return max((prod(self.choice(tool, name).derivable for name in names) for _, names in shapes), default=0.0)
 
-    @property
-    def calibration(self) -> Calibration:
-        return self._table.calibration
+    def calibration(self, tool: str) -> Calibration:
+        """What predictions of the tool's calls need to keep their word."""
+        known = self._table.calibrations
+        return known.get(tool) or known.get("", UNCALIBRATED)
 
     def outlook(self, signatures: Sequence[str], signs: Sequence[str]) -> list[Outlook]:
         """The tools that may come next or soon, the likeliest first. The empty tool, an answer, is left out.

@@ -1,30 +1,25 @@
 """Offline replay of recorded sessions: what speculation would have hidden, launched and wasted. Pure.
 
 The rules are those of section 4 of the engine's design. At each model turn's start the guesser names calls, and while the
-model writes it may name others; those admitted start as slots become free, until the turn ends. Calls of a turn come in
-listed order: reads between two changes start together, and the longest wait among them is exposed. A call that may change
-something waits for all before it, ends what is held and stops what runs; one that touches nothing a read sees does
-neither. A result serves one call; one that still runs is joined.
+model writes, or when a run has ended, it may name others; those admitted start as slots become free, until the turn ends.
+Calls of a turn come in listed order: reads between two changes start together, and the longest wait among them is exposed.
+A call that may change something waits for all before it, ends what is held and stops what runs; one that touches nothing a
+read sees does neither. A result serves one call; one that still runs is joined.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
+from speculation.engine.guessing import Guesser
 from speculation.engine.identity import Identity
-from speculation.engine.prediction import Predictor, SessionPredictor
 from speculation.engine.scheduling import Refused, Slack, admit
 from speculation.engine.script import Ask, Nature, Script, Turn, World, seconds_of
-from speculation.engine.steps import Step
 from speculation.engine.types import Event, Prediction
 from speculation.engine.utility import Bid, bid_for
 from tools.base import ToolCall
 
 LEAST_REMAINING_SECONDS = 0.5
 """What is left of a turn that already took longer than expected."""
-
-Offered = tuple[float, list[Prediction]]
-"""Seconds after the turn's start, and the calls to launch then."""
 
 
 @dataclass
@@ -64,48 +59,6 @@ class Totals:
         return 1.0 - self.exposed_tool_seconds / self.serial_tool_seconds if self.serial_tool_seconds else 0.0
 
 
-class Guesser(Protocol):
-    """One session's guesses: told every event, asked at each model turn's start and once more for what comes during it."""
-
-    def observe(self, event: Event) -> None: ...
-
-    def guess(self, step: Step, k: int) -> list[Prediction]:
-        """`step` is the turn that begins now; only oracles may look into it."""
-        ...
-
-    def during(self, step: Step, seconds: float) -> Iterable[Offered]:
-        """What is launched while the model writes `step` for `seconds`. Each list takes the place of what still waits for
-        a slot; what runs goes on. A guesser may use of the step only what the model has written by that moment.
-        `expected_use_seconds` counts from the turn's start."""
-        ...
-
-
-class NoGuesses:
-    """The serial arm."""
-
-    def observe(self, event: Event) -> None:
-        pass
-
-    def guess(self, step: Step, k: int) -> list[Prediction]:
-        return []
-
-    def during(self, step: Step, seconds: float) -> Iterable[Offered]:
-        return ()
-
-
-class PatternGuesser(NoGuesses):
-    """The arm of the predictor."""
-
-    def __init__(self, predictor: Predictor) -> None:
-        self._session: SessionPredictor = predictor.session()
-
-    def observe(self, event: Event) -> None:
-        self._session.observe(event)
-
-    def guess(self, step: Step, k: int) -> list[Prediction]:
-        return self._session.predict(k, only_reads=True)[0]
-
-
 def replay(scripts: Iterable[Script], guesser: Callable[[int], Guesser], world: World) -> Totals:
     """All sessions, each with a guesser of its own, made of the session's number."""
     totals = Totals()
@@ -127,14 +80,22 @@ class _Run:
 
     def __init__(self, script: Script, guesser: Guesser, world: World, totals: Totals) -> None:
         self._script, self._guesser, self._world, self._totals = script, guesser, world, totals
-        self._now = 0.0
+        self._now = self._began_at = 0.0
+        """This moment, and the turn's start."""
+        self._ahead: Sequence[Turn] = script.turns
+        """This turn and those to come."""
         self._held: dict[Identity, _Launch] = {}
+        self._running: list[Identity] = []
+        """Launched, and not yet seen to have ended."""
+        self._waiting: list[Identity] = []
+        """Admitted, and without a slot."""
         self._slots_free_at = [0.0] * world.slots
 
     def run(self) -> None:
         self._totals.launched.append([])
         observed = 0
-        for turn in self._script.turns:
+        for number, turn in enumerate(self._script.turns):
+            self._ahead = self._script.turns[number:]
             for event in self._script.session.events[observed : turn.step.start]:
                 self._guesser.observe(event)
             observed = turn.step.start
@@ -144,14 +105,50 @@ class _Run:
         self._totals.task_seconds += self._now
 
     def _think(self, turn: Turn) -> None:
-        """Launch what is guessed at the start and on the way, each until the next guess or the end of the turn."""
+        """Launch what is guessed at the start and on the way, each list until the next or the end of the turn."""
         self._totals.launched[-1].append(0)
+        self._began_at, ends_at = self._now, self._now + turn.seconds
         later = [o for o in self._guesser.during(turn.step, turn.seconds) if o[0] < turn.seconds]
-        waves = [(0.0, self._guesser.guess(turn.step, self._world.guesses)), *sorted(later, key=lambda o: o[0])]
-        ends = [*[at for at, _ in waves[1:]], turn.seconds]
-        for (at, predictions), end in zip(waves, ends, strict=True):
-            self._start(self._admitted(predictions, at), self._now + at, self._now + end)
-        self._now += turn.seconds
+        self._tell_ended()
+        self._wait_with(self._guesser.guess(turn.step, self._world.guesses))
+        for at, predictions in sorted(later, key=lambda o: o[0]):
+            self._run_until(self._began_at + at, turn)
+            self._wait_with(predictions)
+        self._run_until(ends_at, turn)
+        self._wait_with(())
+
+    def _wait_with(self, predictions: Sequence[Prediction]) -> None:
+        """What is admitted of these takes the place of what waits."""
+        for _ in self._waiting:
+            self._refuse(Refused.NO_FREE_SLOT)
+        self._waiting = self._admitted(predictions, self._now - self._began_at)
+
+    def _run_until(self, until: float, turn: Turn) -> None:
+        """Start what waits as slots become free; what ends on the way may lead to other guesses."""
+        self._start()
+        while (moment := min([at for at in self._slots_free_at if at > self._now], default=until)) < until:
+            self._now = moment
+            if self._tell_ended():
+                self._wait_with(self._guesser.guess(turn.step, self._world.guesses))
+            self._start()
+        self._now = until
+
+    def _tell_ended(self) -> bool:
+        """Hand the guesser the results of runs that have ended. True if it wants to guess again."""
+        ended = [key for key in self._running if key in self._held and self._held[key].ends_at <= self._now]
+        self._running = [key for key in self._running if key in self._held and key not in ended]
+        wishes = [self._guesser.ended(event) for key in ended if (event := self._found_by(key)) is not None]
+        return any(wishes)
+
+    def _found_by(self, key: Identity) -> Event | None:
+        """The call that will ask for just this before the world changes, and its recorded result."""
+        for turn in self._ahead:
+            for ask, event in zip(turn.asks, turn.step.calls, strict=True):
+                if ask.nature is Nature.CHANGES:
+                    return None
+                if ask.key == key:
+                    return event
+        return None
 
     def _admitted(self, predictions: Sequence[Prediction], elapsed_seconds: float) -> list[Identity]:
         reads: dict[Identity, Prediction] = {}
@@ -191,15 +188,15 @@ class _Run:
     def _refuse(self, reason: Refused) -> None:
         self._totals.refused[reason] = self._totals.refused.get(reason, 0) + 1
 
-    def _start(self, keys: Sequence[Identity], now: float, until: float) -> None:
-        for key in keys:
-            slot = min(range(len(self._slots_free_at)), key=self._slots_free_at.__getitem__)
-            started_at = max(now, self._slots_free_at[slot])
-            if started_at >= until:
-                self._refuse(Refused.NO_FREE_SLOT)
-                continue
-            self._slots_free_at[slot] = started_at + seconds_of(key, self._script.session, self._world)
-            self._held[key] = _Launch(started_at, self._slots_free_at[slot])
+    def _start(self) -> None:
+        """Give free slots to what waits, in order."""
+        slots = self._slots_free_at
+        while self._waiting and min(slots) <= self._now:
+            key = self._waiting.pop(0)
+            ends_at = self._now + seconds_of(key, self._script.session, self._world)
+            slots[slots.index(min(slots))] = ends_at
+            self._held[key] = _Launch(self._now, ends_at)
+            self._running.append(key)
             self._totals.launched[-1][-1] += 1
 
     def _key(self, call: ToolCall) -> Identity:

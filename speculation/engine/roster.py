@@ -19,8 +19,8 @@ AGAIN_RANKS = 4
 NOTHING_USED: Mapping[Hashable, None] = {}
 Tally = list[float]
 """[right, available] when the tool came next, [right, available] when it came before the next change of the world."""
-MAX_OFFERED = 40
-"""Elements of a list that are compared."""
+MAX_OFFERED, MAX_OFFERED_BESIDE = 40, 10
+"""Elements of a list that are compared, for an only argument and for one of several."""
 _PLACES = [f"w{place if place < 12 else 12 + place // 8}" for place in range(MAX_LIST)]
 NONE_GONE: Sequence[int] = ()
 
@@ -98,13 +98,16 @@ class Roster:
     def options(self, memory: Memory, fresh_only: bool) -> dict[Hashable, Option]:
         """The distinct values that the sources have now, each with the sources that lead to it; by key.
 
-        `fresh_only` leaves out values that the tool was already called with.
+        `fresh_only` leaves out values that the tool was already called with; that is for tools of one argument, which also
+        choose among more elements of a list.
         """
         found: dict[Hashable, Option] = {}
+        offered = MAX_OFFERED if fresh_only else MAX_OFFERED_BESIDE
         used = memory.used.get((self.tool, self.argument), NOTHING_USED)
+        situation = memory.signatures[-1] if memory.signatures else ""
         for index, value, key in self._constants:
             if not (fresh_only and key in used):
-                self._point(found, index, value, key)
+                self._point(found, index, value, key).marks.append(f"{self.texts[index]} after {situation}")
         views = memory.views
         for group in self._groups.values():
             view = views.get(group.family) or memory.view(group.family)
@@ -113,7 +116,7 @@ class Roster:
                 if group.items:
                     self._items(found, group, view, gone if fresh_only else NONE_GONE)
                 if group.nexts or group.each is not None:
-                    self._fresh(found, group, view, gone, memory, used)
+                    self._fresh(found, group, view, gone, memory, used, offered)
                 if group.others:
                     self._others(found, group, view, memory, used if fresh_only else NOTHING_USED)
         return found
@@ -140,7 +143,7 @@ class Roster:
         for index, rank in group.items:
             at = rank if rank >= 0 else count + rank
             if 0 <= at < count and not (gone and at in gone):
-                self._point(found, index, values[at], keys[at]).records.append(id(view.owners[at]))
+                self._point(found, index, values[at], keys[at]).held_by(view.owners[at])
 
     def _fresh(
         self,
@@ -150,6 +153,7 @@ class Roster:
         gone: Sequence[int],
         memory: Memory,
         used: Mapping[Hashable, None],
+        offered: int,
     ) -> None:
         """Sources that select among what the tool was not yet called with."""
         keys, values = view.keys, view.values
@@ -158,18 +162,18 @@ class Roster:
         for index, rank in group.nexts:
             if rank < left:
                 at = fresh[rank]
-                self._point(found, index, values[at], keys[at]).records.append(id(view.owners[at]))
+                self._point(found, index, values[at], keys[at]).held_by(view.owners[at])
         if group.each is None:
             return
         if group.family.kind == "work":
             self._weighed(found, group.each, memory.workspace.weighed(group.family.path[1:]), used)
         elif left > 1:
             spread = math.log(left)
-            for at, marks in zip(fresh, view.marks(fresh[:MAX_OFFERED], memory.query), strict=False):
+            for at, marks in zip(fresh, view.marks(fresh[:offered], memory.query), strict=False):
                 if type(values[at]) is not list:
                     option = self._point(found, group.each, values[at], keys[at], spread)
                     option.marks += marks
-                    option.records.append(id(view.owners[at]))
+                    option.held_by(view.owners[at])
 
     def _others(
         self,

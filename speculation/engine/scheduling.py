@@ -11,7 +11,7 @@ from enum import StrEnum
 from speculation.engine.types import ToolTraits
 from speculation.engine.utility import Bid
 
-MIN_PROBABILITY = 0.22
+MIN_PROBABILITY = 0.18
 """A call less likely than this to be asked for before the world changes is not worth a slot."""
 MIN_UTILITY_SECONDS = 0.0
 MIN_GAIN_SECONDS = 0.05
@@ -145,7 +145,7 @@ def _judge(
 ) -> Verdict:
     traits = tools.get(bid.prediction.call.tool)
     slack = ledger.slack
-    if traits is None or not traits.reads_only:
+    if traits is None or not traits.may_run_early(bid.prediction.call.arguments):
         return Verdict(bid, Refused.WRITES)
     if slack.approved is not None and traits.name not in slack.approved:
         return Verdict(bid, Refused.NOT_APPROVED)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from speculation.engine.evidence import Evidence
+from speculation.engine.guessing import NoGuesses, Offered
 from speculation.engine.identity import Identity
 from speculation.engine.prediction import Predictor
-from speculation.engine.replay import NoGuesses, Offered, Totals, replay
+from speculation.engine.replay import Totals, replay
 from speculation.engine.script import Script, World
 from speculation.engine.sharpening import WIDE
 from speculation.engine.steps import Step

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from speculation.engine.identity import Identity, identity
 from tools.base import ToolCall
+from tools.shell import head_of
 
 
 class EventKind(StrEnum):
@@ -89,6 +90,13 @@ class ToolTraits:
     def may_change_world(self, arguments: Mapping[str, Any]) -> bool:
         """True unless this very call only reads, or the tool touches nothing that a read sees."""
         return self.changes_world and (self.reads_call is None or not self.reads_call(arguments))
+
+    def signature(self, event: "Event") -> str:
+        """The event without its payload; of a command line the kind is kept, without which all would look alike."""
+        command = event.arguments.get(self.shell_argument) if self.shell_argument else None
+        if not isinstance(command, str):
+            return str(event.signature)
+        return f"{event.tool} {head_of(command)}:{event.status}"
 
     def identity(self, arguments: Mapping[str, Any]) -> Identity:
         """What makes two calls of the tool the same work."""

@@ -38,9 +38,14 @@ class Option:
         self.value, self.key = value, key
         self.sources: list[int] = []
         self.marks: list[str] = []
-        self.records: list[int] = []
-        """Identities of the records that hold it; 0 stands for none."""
+        self.records: set[int] = set()
+        """Identities of the records that hold it."""
         self.odds = self.odds_soon = -6.0
+
+    def held_by(self, record: Any) -> None:
+        """The record round the value, where there is one."""
+        if record is not None:
+            self.records.add(id(record))
 
 
 class ValueChoice:

@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speculation.engine.calibration import Outcome, cross_fit, fit
+from speculation.engine.calibration import Fit, Outcome, cross_fit, fit
 from speculation.engine.mining import Miner
 from speculation.engine.prediction import Predictor
 from speculation.engine.types import Calibration
@@ -15,27 +15,33 @@ from tests.engine.sessions import TOOLS, support
 def outcomes(given_to_true: dict[float, float], count: int) -> list[Outcome]:
     """`count` outcomes of each probability that was given, coming true as often as stated."""
     rng = random.Random(1)
-    return [Outcome(given, rng.random() < true) for given, true in given_to_true.items() for _ in range(count)]
+    return [Outcome("look", given, rng.random() < true) for given, true in given_to_true.items() for _ in range(count)]
 
 
 def test_what_was_given_too_low_is_raised_to_what_came_true() -> None:
-    calibration = Calibration(*fit(outcomes({0.05: 0.15, 0.2: 0.45, 0.5: 0.75, 0.8: 0.92}, 400)))
+    calibration = Calibration(*fit(outcomes({0.05: 0.15, 0.2: 0.45, 0.5: 0.75, 0.8: 0.92}, 400)).of("look"))
     for given_probability, came_true in ((0.05, 0.15), (0.2, 0.45), (0.5, 0.75), (0.8, 0.92)):
         assert abs(calibration.next(given_probability) - came_true) < 0.06
 
 
 def test_what_keeps_its_word_is_hardly_moved() -> None:
-    calibration = Calibration(*fit(outcomes({p: p for p in (0.1, 0.3, 0.5, 0.7, 0.9)}, 400)))
+    calibration = Calibration(*fit(outcomes({p: p for p in (0.1, 0.3, 0.5, 0.7, 0.9)}, 400)).of("look"))
     for probability in (0.1, 0.3, 0.5, 0.7, 0.9):
         assert abs(calibration.next(probability) - probability) < 0.05
 
 
+def test_a_tool_that_promises_too_much_steps_back_behind_the_others() -> None:
+    modest, loud = outcomes({0.3: 0.3, 0.6: 0.6}, 300), outcomes({0.3: 0.05, 0.6: 0.2}, 300)
+    found = fit([*modest, *(one._replace(tool="shout") for one in loud)])
+    assert Calibration(*found.of("shout")).next(0.6) < 0.3 < Calibration(*found.of("look")).next(0.5)
+
+
 def test_too_few_outcomes_change_nothing() -> None:
-    assert fit(outcomes({0.1: 0.9}, 20)) == (1.0, 0.0)
+    assert fit(outcomes({0.1: 0.9}, 20)) == Fit()
 
 
 def test_outcomes_that_never_come_true_are_fitted_without_running_away() -> None:
-    slope, offset = fit(outcomes({0.2: 0.0, 0.6: 0.0}, 500))
+    slope, offset = fit(outcomes({0.2: 0.0, 0.6: 0.0}, 500)).of("look")
     assert abs(slope) < 10 and abs(offset) <= 4.0
     assert Calibration(slope, offset).next(0.6) < 0.2
 
@@ -54,7 +60,7 @@ def test_a_calibration_is_kept_in_the_patterns_and_moves_what_they_predict() -> 
     for events in sessions:
         miner.observe_session(events)
     before = Predictor(miner.patterns(), TOOLS).session()
-    miner.calibrate(Calibration(1.0, -2.0, 1.0, -2.0))
+    miner.calibrate({"": Calibration(1.0, -2.0, 1.0, -2.0)})
     after = Predictor(miner.patterns(), TOOLS).session()
     for session in (before, after):
         session.observe(support("user_x", ["W1"])[0])
@@ -66,9 +72,9 @@ def test_a_calibration_is_kept_in_the_patterns_and_moves_what_they_predict() -> 
 def test_sessions_that_begin_alike_are_never_on_both_sides() -> None:
     """Forty runs of one task: nothing is left to compare once that task is held out."""
     runs = [support("user_1", ["W1", "W2"]) for _ in range(40)]
-    assert cross_fit(runs, TOOLS) == Calibration()
+    assert cross_fit(runs, TOOLS) == {}
 
 
 def test_the_same_sessions_give_the_same_calibration() -> None:
     sessions = [support(f"user_{n}", [f"W{n}{i}" for i in range(3)]) for n in range(24)]
-    assert cross_fit(sessions, TOOLS) == cross_fit(sessions, TOOLS) != Calibration()
+    assert cross_fit(sessions, TOOLS) == cross_fit(sessions, TOOLS) != {}

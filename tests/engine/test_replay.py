@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from speculation.engine.baselines import Chance, Ngram, NgramCounts, Oracle, Recalled, Wrong, reads_of
+from speculation.engine.guessing import Guesser, NoGuesses, Offered, PatternGuesser
 from speculation.engine.prediction import Predictor
-from speculation.engine.replay import Guesser, NoGuesses, Offered, PatternGuesser, Totals, replay
+from speculation.engine.replay import Totals, replay
 from speculation.engine.script import RecordedSession, Script, World, drawn_seconds, write_script
 from speculation.engine.steps import Step
 from speculation.engine.types import Event, EventKind, Prediction, ToolTraits

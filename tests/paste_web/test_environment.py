@@ -64,6 +64,8 @@ def test_a_bad_database_url_is_refused_without_showing_it(value: str, capsys: py
 def test_the_settings_end_with_one_line_too(tmp_path: Path) -> None:
     done = load_settings(tmp_path, PASTE_TOOL_RESERVED="9")
     assert (done.returncode, done.stderr) == (2, "paste: PASTE_TOOL_RESERVED must be at most PASTE_TOOL_SLOTS.\n")
+    done = load_settings(tmp_path, PASTE_CHAIN_DEPTH="4")
+    assert (done.returncode, done.stderr) == (2, "paste: PASTE_CHAIN_DEPTH must be a whole number from 1 to 3.\n")
 
 
 def test_good_settings_load_and_keep_a_private_secret(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""One session of one agent with two tools, in a real database that other connections can see."""
+"""One session of one agent with two tools, in a real database that other connections can see; and forecasts of one."""
 
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,16 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from speculation import events, jobs
+from speculation.engine.prediction import SessionPredictor
+from speculation.engine.types import Prediction
+from speculation.forecast import Forecast
 from speculation.models import AgentProfile, Session, ToolJob, ToolRecord, WorkerPool
+from speculation.policy import register_tool
 from speculation.specs import Guess, JobSpec
+from speculation.submission import submit_task
+from speculation.toolbox import Toolbox
+from tests.speculation.foreseen import Foreseen, approve
+from tools import catalog
 from tools.base import SideEffect, ToolCall, ToolPolicy
 
 
@@ -125,3 +134,40 @@ def race(transactional_db: None) -> Iterator[Race]:
     race = Race()
     yield race
     race.close()
+
+
+@pytest.fixture
+def approved_agent(transactional_db: None, broker_url: str) -> AgentProfile:
+    """Its reads are approved; nobody consumes the broker's queue, so jobs stay where admission put them."""
+    WorkerPool.objects.update_or_create(name="tools", defaults={"slots": 8, "reserved": 1, "is_paused": False})
+    agent = AgentProfile.objects.create(name="listened to", model_kind="openai", mode="on")
+    for name in ("read_file", "list_files", "write_file"):
+        tool = register_tool("builtin", catalog.BUILTIN[name])
+        agent.tools.add(tool)
+        if tool.effect == "none":
+            approve(tool.name)
+    return agent
+
+
+@pytest.fixture
+def listen(approved_agent: AgentProfile, tmp_path: Path) -> Iterator[Callable[..., Forecast]]:
+    begun: list[Forecast] = []
+
+    def listen(
+        *predictions: Prediction,
+        speculation: str = "on",
+        predictor: SessionPredictor | None = None,
+        chain_depth: int = 1,
+    ) -> Forecast:
+        session = submit_task(approved_agent, "Look around.", world={"root": str(tmp_path)}, speculation=speculation)
+        Session.objects.filter(pk=session.pk).update(status="running", attempt=1)
+        session.refresh_from_db()
+        predictor = predictor or Foreseen(*predictions)
+        forecast = Forecast(session, Toolbox.of(approved_agent), predictor, chain_depth=chain_depth)
+        forecast.begin(1)
+        begun.append(forecast)
+        return forecast
+
+    yield listen
+    for forecast in begun:
+        forecast.settle()

@@ -1,9 +1,8 @@
 """The forecast hears the model stream: it launches what has become likely, stops what is refuted, and stays out of the way."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from django.db import transaction
@@ -13,117 +12,20 @@ from speculation.agent.types import (
     ArgumentsDelta,
     ArgumentsSealed,
     FirstToken,
-    ModelEvent,
     RequestedCall,
     TextDelta,
     ToolNamed,
 )
 from speculation.engine.evidence import REFUTED
-from speculation.engine.prediction import SessionPredictor
 from speculation.engine.scheduling import Refused
-from speculation.engine.types import Abstention, Event, Prediction
 from speculation.forecast import Forecast
-from speculation.models import AgentProfile, JobStatus, Session, ToolJob, WorkerPool
+from speculation.models import JobStatus, Session, ToolJob
 from speculation.policy import decide, register_tool
 from speculation.scheduler import AskedCall
-from speculation.submission import submit_task
-from speculation.toolbox import Toolbox
+from tests.speculation.foreseen import Foreseen, guess, guesses, hear, predicted, wait_for
 from tools import catalog
-from tools.base import ToolCall
 
 pytestmark = pytest.mark.slow
-
-
-class Foreseen(SessionPredictor):
-    """A predictor that was told what to say."""
-
-    def __init__(self, *predictions: Prediction, fails: bool = False) -> None:
-        self.predictions, self.fails = predictions, fails
-
-    def observe(self, event: Event) -> None: ...
-
-    def predict(self, k: int, only_reads: bool = False) -> tuple[list[Prediction], list[Abstention]]:
-        if self.fails:
-            raise RuntimeError("this predictor is broken")
-        reads = [p for p in self.predictions if not only_reads or p.call.tool != "write_file"]
-        return reads[:k], []
-
-    def tool_chances(self) -> dict[str, float]:
-        return {}
-
-
-def guess(tool: str, probability: float, **arguments: object) -> Prediction:
-    return Prediction(ToolCall(tool, arguments), probability, probability, f"* => {tool}", 30.0)
-
-
-@pytest.fixture
-def agent(transactional_db: None, broker_url: str) -> AgentProfile:
-    """Its reads are approved; nobody consumes the broker's queue, so jobs stay where admission put them."""
-    WorkerPool.objects.update_or_create(name="tools", defaults={"slots": 8, "reserved": 1, "is_paused": False})
-    agent = AgentProfile.objects.create(name="listened to", model_kind="openai", mode="on")
-    for name in ("read_file", "list_files", "write_file"):
-        tool = register_tool("builtin", catalog.BUILTIN[name])
-        agent.tools.add(tool)
-        if tool.effect == "none":
-            approve(tool.name)
-    return agent
-
-
-def approve(name: str) -> None:
-    tool = register_tool("builtin", catalog.BUILTIN[name])
-    pinned = {
-        "expected_definition_hash": tool.definition_hash,
-        "expected_policy_version": tool.policy_version,
-        "may_tell_outsiders": True,
-    }
-    decide(tool, "full", who="tester", why="it only reads", **pinned)
-
-
-@pytest.fixture
-def listen(agent: AgentProfile, tmp_path: Path) -> Iterator[Callable[..., Forecast]]:
-    begun: list[Forecast] = []
-
-    def listen(*predictions: Prediction, speculation: str = "on", fails: bool = False) -> Forecast:
-        session = submit_task(agent, "Look around.", world={"root": str(tmp_path)}, speculation=speculation)
-        Session.objects.filter(pk=session.pk).update(status="running", attempt=1)
-        session.refresh_from_db()
-        forecast = Forecast(session, Toolbox.of(agent), Foreseen(*predictions, fails=fails))
-        forecast.begin(1)
-        begun.append(forecast)
-        return forecast
-
-    yield listen
-    for forecast in begun:
-        forecast.settle()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def hear(forecast: Forecast, *streamed: ModelEvent, pause_seconds: float = 0.06) -> None:
-    """Each event, so long after the last look that it is looked at, and until it was."""
-    for event in streamed:
-        wait_for(lambda: forecast._pending is None or forecast._pending.done())
-        time.sleep(pause_seconds)
-        forecast.hear(event)
-        wait_for(lambda: forecast._pending is None or forecast._pending.done())
-
-
-def guesses(forecast: Forecast) -> dict[str, tuple[str, str]]:
-    """Path of each speculative job to its status and the reason of its end."""
-    jobs = ToolJob.objects.filter(session=forecast.session, call_id=None)
-    return {job.arguments.get("path", ""): (job.status, job.end_reason) for job in jobs}
-
-
-def predicted(forecast: Forecast) -> list[list[str]]:
-    told = forecast.session.events.filter(kind="predicted").order_by("seq")
-    return [
-        [f"{one['arguments'].get('path')}: {one['verdict']}" for one in each.payload["candidates"]] for each in told
-    ]
 
 
 UNLIKELY = [guess("read_file", 0.1, path="a.txt"), guess("read_file", 0.08, path="b.txt"), guess("list_files", 0.1)]
@@ -273,7 +175,7 @@ def test_the_stream_is_not_held_up_by_a_launch_that_waits(listen: Callable[..., 
 
 
 def test_a_broken_predictor_is_ours_alone(listen: Callable[..., Forecast]) -> None:
-    forecast = listen(fails=True)
+    forecast = listen(predictor=Foreseen(fails=True))
     hear(forecast, TextDelta("Let me see. "), ToolNamed(0, "read_file"), ArgumentsDelta(0, "read_file", '{"path": "a"'))
     forecast.settle()
     assert guesses(forecast) == {}

@@ -1,6 +1,6 @@
 import pytest
 
-from tools.shell import is_read_only, normal_form
+from tools.shell import head_of, is_read_only, normal_form
 
 READS = [
     "ls -la src",
@@ -167,3 +167,19 @@ def test_lines_that_a_shell_reads_alike_have_the_same_form(one: str, other: str)
 )
 def test_lines_that_a_shell_reads_differently_differ_in_form(one: str, other: str) -> None:
     assert normal_form(one) != normal_form(other)
+
+
+@pytest.mark.parametrize(
+    ("command", "head"),
+    [
+        ("ls -la", "ls"),
+        ("cd /repo && go test ./...", "go test"),
+        ("cd /a; cd b && FOO=1 BAR=2 git commit -m x", "git commit"),
+        ("/usr/bin/python3 -m pytest", "python3"),
+        ("git -C x status", "git"),
+        ("", ""),
+        ("'quoted program' x", ""),
+    ],
+)
+def test_a_line_is_known_by_its_first_program_and_that_ones_verb(command: str, head: str) -> None:
+    assert head_of(command) == head
