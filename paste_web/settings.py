@@ -43,6 +43,8 @@ PASTE_TOOL_RESERVED = environment.whole_number("PASTE_TOOL_RESERVED", 1, most=10
 if PASTE_TOOL_RESERVED > PASTE_TOOL_SLOTS:
     environment.refuse("PASTE_TOOL_RESERVED", "at most PASTE_TOOL_SLOTS")
 # How many guesses may stand one on another: 1 supposes none to come true.
+PASTE_SPECULATION_SECONDS_A_SESSION = environment.number("PASTE_SPECULATION_SECONDS_A_SESSION", 600.0)
+PASTE_SPECULATION_SECONDS_A_MINUTE = environment.number("PASTE_SPECULATION_SECONDS_A_MINUTE", 600.0)
 PASTE_CHAIN_DEPTH = environment.whole_number("PASTE_CHAIN_DEPTH", 1, least=1, most=3)
 PASTE_MOST_QUEUED_SESSIONS = environment.whole_number("PASTE_MOST_QUEUED_SESSIONS", 1000, least=1)
 PASTE_ALLOWED_PRIVATE_HOSTS = environment.listing("PASTE_ALLOWED_PRIVATE_HOSTS")

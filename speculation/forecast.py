@@ -31,6 +31,7 @@ from speculation.listening import StreamedTurn
 from speculation.models import Arm, Session, ToolJob
 from speculation.permits import Permits
 from speculation.scheduler import Forecasted, Offer
+from speculation.slack import Capacity
 from speculation.specs import JobSpec
 from speculation.toolbox import Toolbox
 from tools.base import SideEffect, ToolCall
@@ -242,7 +243,7 @@ class Forecast:
             spec=self.permits.limited(spec),
             traits=box.traits,
             pattern_id=pattern_id,
-            most_parallel=self.permits.most_parallel(box),
+            capacity=Capacity(self.permits.most_parallel(box), box.tool.policy.min_interval_seconds),
         )
 
 

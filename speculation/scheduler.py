@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from speculation import events, jobs, locks, slack
@@ -19,6 +20,7 @@ from speculation.engine.types import Prediction, ToolTraits
 from speculation.engine.utility import Bid
 from speculation.events import SessionLog
 from speculation.models import JobStatus, ToolJob, ToolRecord, WorkerPool
+from speculation.slack import Budget, Capacity
 from speculation.specs import Guess, JobSpec
 from speculation.worker import enqueue
 from tools.base import SideEffect
@@ -51,7 +53,7 @@ class Offer:
     spec: JobSpec
     traits: ToolTraits
     pattern_id: int | None
-    most_parallel: int
+    capacity: Capacity
 
 
 @dataclass(frozen=True)
@@ -198,10 +200,12 @@ def _is_current(log: SessionLog, forecasted: Forecasted, offer: Offer, tools: Ma
 
 
 def _admit(log: SessionLog, pool: WorkerPool, offers: Sequence[Offer]) -> list[Verdict]:
-    most_parallel = {offer.spec.tool.name: offer.most_parallel for offer in offers}
+    capacities = {offer.spec.tool.name: offer.capacity for offer in offers}
     fingerprints = [offer.spec.fingerprint for offer in offers]
     traits = {offer.spec.tool.name: offer.traits for offer in offers}
-    return admit([offer.bid for offer in offers], slack.measure(pool, log.session, most_parallel, fingerprints), traits)
+    budget = Budget(settings.PASTE_SPECULATION_SECONDS_A_SESSION, settings.PASTE_SPECULATION_SECONDS_A_MINUTE)
+    free = slack.measure(pool, log.session, capacities, fingerprints, budget)
+    return admit([offer.bid for offer in offers], free, traits)
 
 
 def _launch(log: SessionLog, verdict: Verdict, offer: Offer) -> ToolJob | None:

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 
-from django.db.models import Q
+from django.db.models import DurationField, ExpressionWrapper, Max, Q, Sum
 from django.db.models.functions import Now
 
 from speculation import jobs
@@ -21,8 +23,30 @@ def holding_a_slot() -> Q:
     return queued | occupied
 
 
-def measure(pool: WorkerPool, session: Session, most_parallel: Mapping[str, int], fingerprints: Iterable[str]) -> Slack:
-    """The slack for this session's bids. `most_parallel`: tool name -> calls of it that may run at once."""
+@dataclass(frozen=True)
+class Budget:
+    """Worker seconds that guesses may cost: of one session in all, of all sessions in a minute."""
+
+    session_seconds: float = float("inf")
+    minute_seconds: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What one tool bears: calls at once, and seconds from the beginning of one call to that of the next."""
+
+    most_parallel: int
+    min_interval_seconds: float = 0.0
+
+
+def measure(
+    pool: WorkerPool,
+    session: Session,
+    capacities: Mapping[str, Capacity],
+    fingerprints: Iterable[str],
+    budget: Budget = Budget(),
+) -> Slack:
+    """The slack for this session's bids. `capacities`: by tool name."""
     busy = list(
         ToolJob.objects.filter(holding_a_slot(), pool=pool).values_list(
             "pk", "session_id", "tool__name", "status", "call_id", "utility", "expected_seconds"
@@ -45,6 +69,30 @@ def measure(pool: WorkerPool, session: Session, most_parallel: Mapping[str, int]
             if status == JobStatus.QUEUED and call_id is None
         ],
         held=frozenset(held.values_list("fingerprint", flat=True)),
-        tool_free={tool: most - by_tool[tool] for tool, most in most_parallel.items()},
+        tool_free={tool: one.most_parallel - by_tool[tool] for tool, one in capacities.items()},
+        tool_wait_seconds=_waits(capacities),
+        session_budget_seconds=budget.session_seconds - _spent(Q(session=session)),
+        budget_seconds=budget.minute_seconds - _spent(Q(created_at__gt=Now() - timedelta(minutes=1))),
         paused=pool.is_paused,
     )
+
+
+def _spent(which: Q) -> float:
+    """Worker seconds of guesses that served nothing, or have not yet: as long as they are expected to take."""
+    spent = ToolJob.objects.filter(which, call_id=None, started_at__isnull=False).aggregate(Sum("expected_seconds"))
+    return float(spent["expected_seconds__sum"] or 0.0)
+
+
+def _waits(capacities: Mapping[str, Capacity]) -> dict[str, float]:
+    """Seconds until a guess of each tool with a rate may start. One interval is kept free for the call that really comes."""
+    rated = {tool: one.min_interval_seconds for tool, one in capacities.items() if one.min_interval_seconds > 0}
+    if not rated:
+        return {}
+    ages = (
+        ToolJob.objects.filter(tool__name__in=rated)
+        .values("tool__name")
+        .annotate(age=ExpressionWrapper(Now() - Max("created_at"), output_field=DurationField()))
+    )
+    return {
+        one["tool__name"]: max(0.0, 2 * rated[one["tool__name"]] - one["age"].total_seconds()) for one in ages
+    }

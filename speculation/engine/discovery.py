@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Container, Hashable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from speculation.engine.identity import key_of
@@ -16,6 +17,10 @@ MAX_RANK = 4
 MAX_FAMILIES = 12
 """Places considered for one value; more would only be coincidences."""
 MAX_CONSTANT_CHARS = 80
+SHORTEST_PART, LONGEST_TEMPLATE = 4, 120
+"""Characters of a known value inside another, and of that other."""
+MAX_LOOKED_INTO, MAX_VALUES = 6, 80
+"""Tools whose latest results are searched for parts, and values of each."""
 CHOSEN_FROM = ("result", "results", "any")
 """Places whose elements are compared with what was asked: elsewhere their order says more."""
 WORK = ("files", "names", "commands", "checks", "filled")
@@ -166,7 +171,26 @@ def _compose(memory: Memory, tool: str, argument: str, value: str) -> list[Sourc
                     found.append(Source(family, "item", i, wrapper))
     for start, end in ((1, None), (0, -1)):
         part = value[start:end]
-        if len(part) >= 4 and not value[0 if start else -1].isalnum():
+        if len(part) >= SHORTEST_PART and not value[0 if start else -1].isalnum():
             affix = {"prefix": value[0]} if start else {"suffix": value[-1]}
             found += [Source(s.family, s.selector, s.rank, **affix) for s in _plain(memory, tool, argument, part)]
-    return found[:MAX_FAMILIES]
+    return (found or _templates(memory, tool, argument, value))[:MAX_FAMILIES]
+
+
+def _templates(memory: Memory, tool: str, argument: str, value: str) -> list[Source]:
+    """A name with a hole: the longest value of a latest result that it holds, with what stands before and behind it."""
+    if len(value) > LONGEST_TEMPLATE or " " in value:
+        return []
+    held = {
+        key
+        for parsed in list(memory.results.values())[-MAX_LOOKED_INTO:]
+        for key in islice(parsed[-1].index, MAX_VALUES)
+        if type(key) is str and SHORTEST_PART <= len(key) < len(value) and key in value
+    }
+    if not held:
+        return []
+    part = max(held, key=lambda key: (len(key), key))
+    prefix, _, suffix = value.partition(part)
+    return [
+        Source(s.family, s.selector, s.rank, prefix=prefix, suffix=suffix) for s in _plain(memory, tool, argument, part)
+    ]

@@ -16,6 +16,7 @@ from speculation.engine.value_choice import Option, ValueChoice
 MAX_SOURCES = 40
 """Sources kept for one argument; a half more are counted before the least useful go."""
 MAX_SETS = 24
+MAX_FOUND_ONCE = 400
 MAX_SHAPES = 8
 MAX_CHOSEN_FROM = 2
 """Lists of one argument among whose elements a choice is learned."""
@@ -40,6 +41,7 @@ class Learner:
             text: tuple(parts.items()) for text in base.sources.get(WHOLE, {}) if (parts := template_parts(text))
         }
         self._rosters: dict[str, Roster] = {}
+        self._found_once: set[str] = set()
         self._looks = 0
         self._lessons: dict[str, int] = {}
 
@@ -65,6 +67,14 @@ class Learner:
         if self.base.support < LEARN_ALWAYS_BELOW * weight:
             return True
         return self._looks % (LEARN_EVERY if explained else LEARN_UNEXPLAINED_EVERY) == 0
+
+    def believes(self, source: Source, text: str) -> bool:
+        """A template is believed when it is found a second time: any long value holds something by accident."""
+        if len(source.prefix) + len(source.suffix) <= 1 or text in self._found_once:
+            return True
+        if len(self._found_once) < MAX_FOUND_ONCE:
+            self._found_once.add(text)
+        return False
 
     def drop_least(self, argument: str) -> None:
         """Too many sources of an argument are known: the least useful go."""
@@ -195,7 +205,7 @@ class Lesson:
         roster = self.learner.roster(argument)
         found = discover(self.memory, self.tool, argument, value)
         for source in found:
-            if (text := str(source)) not in known:
+            if (text := str(source)) not in known and self.learner.believes(source, text):
                 known[text] = self._introduced(source, is_next)
                 roster.add(text, known[text])
                 values[text] = (value, key_of(value))

@@ -106,8 +106,10 @@ class Roster:
         used = memory.used.get((self.tool, self.argument), NOTHING_USED)
         situation = memory.signatures[-1] if memory.signatures else ""
         for index, value, key in self._constants:
-            if not (fresh_only and key in used):
+            if not fresh_only:
                 self._point(found, index, value, key).marks.append(f"{self.texts[index]} after {situation}")
+            elif key not in used:
+                self._point(found, index, value, key)
         views = memory.views
         for group in self._groups.values():
             view = views.get(group.family) or memory.view(group.family)

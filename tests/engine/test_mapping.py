@@ -178,3 +178,9 @@ def test_parts_of_a_name_are_found_in_the_users_words() -> None:
     memory.observe(Event(EventKind.USER, text="Hello, my name is Yusuf Rossi and my zip is 19122."))
     assert value_of("first_word(item 0 of user()~Aa Aa)", memory) == "Yusuf"
     assert "last_word(item 0 of user()~Aa Aa)" in map(str, discover(memory, "find", "last_name", "Rossi"))
+
+
+def test_a_value_that_holds_a_known_one_is_found_as_a_template_with_a_hole() -> None:
+    memory = remember(("look", {}, {"slug": "red-panda", "n": 7}))
+    found = map(str, discover(memory, "fetch", "id", "https://example.org/animals/red-panda.html"))
+    assert '"https://example.org/animals/" + result(look).slug + ".html"' in found

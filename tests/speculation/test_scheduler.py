@@ -1,16 +1,19 @@
 """Serving and speculating, raced over real connections; no worker runs here, so jobs stay where admission put them."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 
 from speculation import scheduler
 from speculation.engine.types import Prediction, ToolTraits
 from speculation.engine.utility import Bid
 from speculation.models import JobStatus, Session, ToolJob, ToolRecord, WorkerPool
 from speculation.scheduler import AskedCall, Forecasted, Offer
+from speculation.slack import Capacity
 from tests.speculation.conftest import Desk, Race
 from tools.base import ToolCall
 
@@ -27,10 +30,10 @@ def desk_of(read_tool: ToolRecord, write_tool: ToolRecord, pool: WorkerPool) -> 
     return lambda session: Desk(session, read_tool, write_tool, pool)
 
 
-def offer(desk: Desk, path: str, utility: float = 1.0) -> Offer:
+def offer(desk: Desk, path: str, utility: float = 1.0, min_interval_seconds: float = 0.0) -> Offer:
     spec = desk.spec(path)
     prediction = Prediction(ToolCall("read_file", spec.arguments), 0.8, 0.9, "* => read_file", 3.0)
-    return Offer(Bid(prediction, spec.fingerprint, 1.0, 0.1, utility), spec, TRAITS, None, most_parallel=100)
+    return Offer(Bid(prediction, spec.fingerprint, 1.0, 0.1, utility), spec, TRAITS, None, Capacity(100, min_interval_seconds))
 
 
 def speculate(desk: Desk, *offers: Offer, epoch: int = 0) -> list[ToolJob]:
@@ -133,3 +136,35 @@ def test_serving_speculating_and_making_room_at_once_never_deadlock(
         )
     answered = ToolJob.objects.filter(call_id__isnull=False).values_list("session", "call_id")
     assert len(set(answered)) == 60
+
+
+def started(desk: Desk, *made: ToolJob) -> None:
+    """A worker took them, and let go of them again."""
+    assert len(made) > 0
+    ToolJob.objects.filter(pk__in=[job.pk for job in made]).update(
+        status=JobStatus.PREEMPTED, started_at=Now(), ended_at=Now(), end_reason="test"
+    )
+
+
+def test_a_session_whose_guesses_have_cost_its_budget_makes_no_more(desk: Desk, settings: Any) -> None:
+    settings.PASTE_SPECULATION_SECONDS_A_SESSION = 2 * TRAITS.expected_seconds
+    started(desk, *speculate(desk, offer(desk, "a.txt"), offer(desk, "b.txt")))
+    assert speculate(desk, offer(desk, "c.txt")) == []
+    assert verdicts(desk)[-1] == "over session budget"
+
+
+def test_what_all_sessions_guess_in_a_minute_is_bounded(desk: Desk, settings: Any) -> None:
+    settings.PASTE_SPECULATION_SECONDS_A_MINUTE = 1.5 * TRAITS.expected_seconds
+    started(desk, *speculate(desk, offer(desk, "a.txt")))
+    assert speculate(desk, offer(desk, "b.txt")) == []
+    assert verdicts(desk)[-1] == "over budget"
+    ToolJob.objects.update(created_at=Now() - timedelta(minutes=2))
+    assert len(speculate(desk, offer(desk, "b.txt"))) == 1
+
+
+def test_a_guess_of_a_tool_with_a_rate_leaves_the_next_interval_to_the_call_that_comes(desk: Desk) -> None:
+    started(desk, *speculate(desk, offer(desk, "a.txt", min_interval_seconds=30.0)))
+    assert speculate(desk, offer(desk, "b.txt", min_interval_seconds=30.0)) == []
+    assert verdicts(desk)[-1] == "tool rate"
+    ToolJob.objects.update(created_at=Now() - timedelta(seconds=61))
+    assert len(speculate(desk, offer(desk, "b.txt", min_interval_seconds=30.0))) == 1
