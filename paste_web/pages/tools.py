@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from paste_web.plain_text import reveal
 from speculation import policy
+from speculation.argument_rows import argument_rows
 from speculation.form_fields import StorableJSONField
 from speculation.models import AgentProfile, ApprovalLevel, AuditEntry, ModelKind, ToolRecord
 from speculation.policy import LONGEST_TTL_SECONDS, MOST_PARALLEL, DecisionOutdated, DecisionRefused
@@ -175,6 +176,7 @@ def _detail(
         "row": row,
         "tool": record,
         "description": reveal(str(record.definition.get("description", ""))),
+        "arguments": argument_rows(record),
         "definition": reveal(json.dumps(record.definition, indent=2, ensure_ascii=False)),
         "form": form,
         "seen": seen,

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString, mark_safe
 
+from paste_web.plain_text import reveal
 from paste_web.theme import THEMES, chosen_theme
 from paste_web.wording import duration, percent
 from speculation import queries
@@ -27,6 +28,7 @@ MENU = [("Audit", "audit"), ("API", "api-docs"), ("Admin", "admin:index")]
 
 register.filter("duration", duration)
 register.filter("percent", percent)
+register.filter("reveal", reveal)
 
 
 @register.simple_tag(takes_context=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from speculation.engine.identity_hints import Counts
 from speculation.engine.roster import Tally
 from speculation.engine.tool_choice import ToolChoice
 from speculation.engine.types import Calibration, Pattern, SourceCount
@@ -40,6 +41,8 @@ class Row:
     """Sum of the seconds until it was asked for, and how often that was known."""
     choices: dict[str, ValueChoice] = field(default_factory=dict)
     """Per argument the weights by which one of its values is chosen (value_choice.py); without context only."""
+    hints: Counts = field(default_factory=dict)
+    """Per argument how often it changed the result (identity_hints.py); without context only, not aged."""
     enabled: bool = True
     probability_override: float | None = None
 
@@ -102,6 +105,7 @@ class Table:
         row.choices = {argument: ValueChoice(weights) for argument, weights in statistics.get("choices", {}).items()}
         for choice in row.choices.values():
             choice.age(scale)
+        row.hints = {argument: list(numbers) for argument, numbers in statistics.get("hints", {}).items()}
         if not pattern.context:
             self.tools.put(pattern.tool, statistics.get("signs", {}))
             if "calibration" in statistics:
@@ -222,6 +226,8 @@ class Table:
             found["seen"] = {tool: [self._shown(n) for n in pair] for tool, pair in sorted(row.seen.items())}
         if row.choices:
             found["choices"] = {argument: choice.shown() for argument, choice in sorted(row.choices.items())}
+        if row.hints:
+            found["hints"] = {argument: list(numbers) for argument, numbers in sorted(row.hints.items())}
         if row.lead[1]:
             found["lead"] = [self._shown(n) for n in row.lead]
         return found

@@ -7,7 +7,8 @@ decay by half every `half_life_sessions`; this is done by letting newer sessions
     mapping                 per argument its sources: right and available, when the tool came next (f, late bound);
                             under "*" whole calls: earlier calls again, and sets of sources that go together
     statistics              soon: the tool was called before the next change of the world; sources_soon: the same as
-                            `mapping` for that; shapes: which arguments were given; lead: seconds until it was asked
+                            `mapping` for that; shapes: which arguments were given; lead: seconds until it was asked;
+                            hints: which arguments seem not to change the result
 
 `Pattern.statistics["as_of"]` is the session count at which a row was written: rows written earlier are aged on reading.
 """
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from speculation.engine.counts import HALF_LIFE_SESSIONS, MAX_MAPPING_CONTEXT, Context, Place, Row, Table, suffixes
+from speculation.engine.identity_hints import Counts, count_hints
 from speculation.engine.lesson import Learner, Lesson
 from speculation.engine.memory import Memory
 from speculation.engine.steps import Step, cut_into_steps
@@ -88,6 +90,10 @@ class Miner:
             position = step.start
             self._learn(memory, step)
         self._table.tools.forget_least()
+        count_hints(events, self._tools, self._hints)
+
+    def _hints(self, tool: str) -> Counts:
+        return self._table.row(self._table.place(()), tool).hints
 
     def calibrate(self, calibrations: Mapping[str, Calibration]) -> None:
         """Set what predictions need to keep their word, by tool (calibration.py)."""

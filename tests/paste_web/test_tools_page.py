@@ -10,7 +10,16 @@ from django.utils import timezone
 
 from paste_web.plain_text import reveal
 from speculation import policy
-from speculation.models import AgentProfile, Approval, AuditEntry, Session, ToolJob, ToolRecord, WorkerPool
+from speculation.models import (
+    AgentProfile,
+    Approval,
+    AuditEntry,
+    PatternRecord,
+    Session,
+    ToolJob,
+    ToolRecord,
+    WorkerPool,
+)
 from speculation.tool_rows import tool_rows
 from tests.paste_web.stored_sessions import a_user, an_agent
 
@@ -251,3 +260,37 @@ def test_a_fresh_form_starts_narrow(operator: Client, tool: ToolRecord) -> None:
     agent.tools.add(tool)
     initial = operator.get(PAGE).context["form"]
     assert initial["level"].value() == "canary" and initial["agent"].value() == agent.pk
+
+
+def test_the_page_says_which_arguments_take_part_in_matching_and_which_seem_not_to(
+    operator: Client, tool: ToolRecord
+) -> None:
+    tool.definition = {
+        "parameters": {"properties": {"id": {}, "note": {}, "why": {}}},
+        "annotations": {"cosmetic_arguments": ["why"], "covers": ["line"]},
+    }
+    tool.save()
+    seen = {
+        "note": [11, 0, 14, 15],
+        "id": [2, 7, 0, 15],
+        "why": [20, 0, 0, 20],
+        "line": [30, 0, 0, 30],
+        "\u202eod": [1, 1, 0, 3],
+    }
+    support, other = an_agent("support"), an_agent("other")
+    support.tools.add(tool)
+    for agent in (support, other):
+        PatternRecord.objects.create(agent=agent, key="k", tool="get_order", statistics={"hints": seen}, support=3)
+    page = " ".join(operator.get(PAGE).content.decode().split())
+    assert page.count("suggested cosmetic: equal results in 11 of 11 pairs (agent support)") == 1
+    assert (
+        "free text not given before in 14 of 15 calls" in page
+        and "equal results in 2 of 9 pairs (agent support)" in page
+    )
+    assert page.count("suggested cosmetic") == 1 and "(agent other)" not in page and "1 of 2 pairs" not in page
+    assert '<code>why</code></th> <td class="told">cosmetic by policy</td>' in page
+    assert "a call without it may serve one with it" in page and "⟨U+202E⟩od" in page
+
+
+def test_a_tool_without_arguments_says_so(viewer: Client, tool: ToolRecord) -> None:
+    assert "No argument is declared, and none has been seen." in viewer.get(PAGE).content.decode()
