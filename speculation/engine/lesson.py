@@ -17,6 +17,8 @@ MAX_SOURCES = 40
 """Sources kept for one argument; a half more are counted before the least useful go."""
 MAX_SETS = 24
 MAX_FOUND_ONCE = 400
+TEACH_ALL_BELOW, TEACH_EVERY = 800, 4
+"""Steps of a tool that are all lessons; of later ones one in a few is."""
 MAX_SHAPES = 8
 MAX_CHOSEN_FROM = 2
 """Lists of one argument among whose elements a choice is learned."""
@@ -40,10 +42,19 @@ class Learner:
         self.sets: dict[str, tuple[tuple[str, str], ...]] = {
             text: tuple(parts.items()) for text in base.sources.get(WHOLE, {}) if (parts := template_parts(text))
         }
+        self._steps = [0, 0]
         self._rosters: dict[str, Roster] = {}
         self._found_once: set[str] = set()
         self._looks = 0
         self._lessons: dict[str, int] = {}
+
+    def how_often(self, is_next: bool) -> int:
+        """For how many such steps this one is to stand as a lesson, 0 for none: all of the first teach, then one in a few."""
+        self._steps[is_next] += 1
+        steps = self._steps[is_next]
+        if steps <= TEACH_ALL_BELOW:
+            return 1
+        return TEACH_EVERY if steps % TEACH_EVERY == 0 else 0
 
     def roster(self, argument: str) -> Roster:
         """The sources known for an argument, their reliability as it was counted not long ago."""

@@ -148,6 +148,9 @@ class Miner:
         learner, traits = self._learners.get(tool), self._tools.get(tool)
         if learner is None or learner.base is not rows[0]:
             learner = self._learners[tool] = Learner(tool, rows[0], traits is not None and traits.repeats)
+        times *= learner.how_often(tool == step.tool)
+        if not times:
+            return
         told = [(turns, self._identity_arguments(call)) for turns, call in calls]
         Lesson(learner, memory, step, told, rows, self._table.weight * times, times).learn()
 
