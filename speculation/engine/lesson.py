@@ -17,7 +17,7 @@ MAX_SOURCES = 40
 """Sources kept for one argument; a half more are counted before the least useful go."""
 MAX_SETS = 24
 MAX_FOUND_ONCE = 400
-TEACH_ALL_BELOW, TEACH_EVERY = 800, 4
+TEACH_ALL_BELOW, TEACH_EVERY = 3000, 4
 """Steps of a tool that are all lessons; of later ones one in a few is."""
 MAX_SHAPES = 8
 MAX_CHOSEN_FROM = 2
