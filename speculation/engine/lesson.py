@@ -194,7 +194,8 @@ class Lesson:
     def _count_all(
         self, roster: Roster, options: Mapping[Hashable, Option], is_next: bool, wanted: Hashable, soon: set[Hashable]
     ) -> None:
-        """Count what each source gave. One that gave several values counts once, right if one of them was."""
+        """Count what each source gave. One that gave a whole list counts once, and soon right as often as it has elements that
+        came: the odds are shared out among the elements again (`Roster._point`)."""
         weight, tallies = self.weight, roster.tallies
         counted: set[int] = set()
         for option in options.values():

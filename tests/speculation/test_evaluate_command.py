@@ -233,6 +233,13 @@ def test_missing_effects_are_asked_for(folder: Path) -> None:
         evaluate(folder)
 
 
+def test_a_file_that_is_missing_is_named_before_the_effects_that_would_stand_beside_it(folder: Path) -> None:
+    (folder / "effects.json").unlink()
+    with pytest.raises(CommandError, match=r"nowhere\.jsonl") as refused:
+        evaluate(folder, "--train", str(folder / "nowhere.jsonl"))
+    assert refused.value.returncode == 2
+
+
 def test_a_dump_that_cannot_be_written_is_one_line(folder: Path) -> None:
     with pytest.raises(CommandError, match="nowhere") as refused:
         evaluate(folder, "--dump", str(folder / "nowhere" / "dump.jsonl"))

@@ -67,8 +67,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        effects = self._effects(options)
         sets = self._sets(options)
+        effects = self._effects(options)
         choices = Choices(
             seed=options["seed"],
             draws_tool_times=options["tool_times"] == "drawn",
