@@ -4,12 +4,12 @@ Arguments are combined as if independent, corrected by the counts of sets of sou
 asked for before is only ever predicted as "again", unless the tool's calls come again as a matter of course.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from heapq import nlargest
 from operator import attrgetter, itemgetter
 from typing import Any
 
+from speculation.engine.counts import Context
 from speculation.engine.identity import Identity
 from speculation.engine.memory import Memory
 from speculation.engine.priors import Chance, Priors
@@ -23,30 +23,48 @@ MAX_CALLS = 6
 _likeliness = attrgetter("next")
 
 
-@dataclass(slots=True)
 class Candidate:
     """A whole call's arguments, with its probabilities given that the tool is called."""
 
-    arguments: dict[str, Any]
-    next: float
-    soon: float
-    chosen: Sequence["_Value"] = ()
-    whole: str = ""
-    """Where the whole call comes from, if not from one source an argument."""
+    __slots__ = ("_arguments", "_chosen", "_whole", "next", "soon")
+
+    def __init__(
+        self,
+        after: float,
+        soon: float,
+        chosen: Sequence["_Value"] = (),
+        arguments: Mapping[str, Any] | None = None,
+        whole: str = "",
+    ) -> None:
+        """`chosen`: a value for each argument; or `arguments`, if they were all taken from one place, which is `whole`."""
+        self.next = after
+        self.soon = soon
+        self._chosen = chosen
+        self._arguments = arguments
+        self._whole = whole
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        if self._arguments is not None:
+            return dict(self._arguments)
+        return {v.roster.argument: v.option.value for v in self._chosen}
 
     @property
     def sources(self) -> dict[str, str]:
         """Per argument where its value was taken from."""
-        return {WHOLE: self.whole} if self.whole else {v.name: v.source for v in self.chosen}
+        return {WHOLE: self._whole} if self._whole else {v.roster.argument: v.source for v in self._chosen}
 
 
-@dataclass(slots=True)
 class _Value:
-    name: str
-    option: Option
-    next: float
-    soon: float
-    roster: Roster
+    """One value of one argument, with its probabilities given that the tool is called."""
+
+    __slots__ = ("next", "option", "roster", "soon")
+
+    def __init__(self, option: Option, after: float, soon: float, roster: Roster) -> None:
+        self.option = option
+        self.next = after
+        self.soon = soon
+        self.roster = roster
 
     @property
     def source(self) -> str:
@@ -56,29 +74,63 @@ class _Value:
 HOPELESS = "too unlikely"
 
 
+class Offers:
+    """The values that arguments may have as a session stands; each argument's are looked up once until the next event."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self._known: dict[tuple[str, str, bool], list[Option]] = {}
+
+    def clear(self) -> None:
+        """The session went on: look again."""
+        self._known.clear()
+
+    def of(self, roster: Roster, fresh_only: bool) -> list[Option]:
+        """As Roster.options."""
+        key = roster.tool, roster.argument, fresh_only
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = list(roster.options(self.memory, fresh_only).values())
+        return known
+
+    def look_up(self, priors: Priors, tool: str, repeats: bool) -> None:
+        """Look up what a call of the tool would be bound from, before anybody asks."""
+        rosters = priors.rosters(tool)
+        for _, names in priors.shapes(tool):
+            for name in names:
+                if name not in rosters or not self.of(rosters[name], not repeats and len(names) == 1):
+                    break
+
+
 def bind(
-    priors: Priors, memory: Memory, tool: str, repeats: bool, is_hopeless: Callable[[float], bool] = lambda most: False
+    priors: Priors,
+    offers: Offers,
+    contexts: Sequence[Context],
+    tool: str,
+    repeats: bool,
+    is_hopeless: Callable[[float], bool] = lambda most: False,
 ) -> tuple[list[Candidate], str]:
     """Candidates for a call of the tool, and, if there are none, the reason. `repeats`: as ToolTraits.repeats.
 
     `is_hopeless` is asked with the most that a candidate's probability can still be; where it says so, binding stops with
     what is known by then, and the reason is HOPELESS.
     """
+    memory = offers.memory
     asked = {} if repeats else memory.asked.get(tool, {})
-    wholes = priors.wholes(tool, memory.signatures)
+    wholes = priors.wholes(tool, contexts)
     found: dict[Identity, Candidate] = _again(asked, wholes) if asked else {}
     together = max([c.next for text, c in wholes.items() if text[0] == "{"], default=0.0)
     reason = "never seen with arguments"
     for share, names in priors.shapes(tool):
         values, missing = _values(
-            priors, memory, tool, names, not repeats and len(names) == 1, lambda most: is_hopeless(max(most, together))
+            priors, offers, tool, names, not repeats and len(names) == 1, lambda most: is_hopeless(max(most, together))
         )
         if missing == HOPELESS:
             return list(found.values()), HOPELESS
         if missing:
             reason = reason if found else missing
             continue
-        for key, candidate in _combine(names, values, wholes).items():
+        for key, candidate in _combine(values, wholes).items():
             call = (tool, key)
             if call not in asked and call not in found:
                 candidate.next *= share
@@ -96,13 +148,13 @@ def _again(asked: Mapping[Identity, Mapping[str, Any]], wholes: Mapping[str, Cha
     for rank, (call, arguments) in enumerate(list(asked.items())[: -AGAIN_RANKS - 1 : -1]):
         chance = wholes.get(again_text(rank))
         if chance is not None:
-            found[call] = Candidate(dict(arguments), chance.next, chance.soon, whole=again_text(rank))
+            found[call] = Candidate(chance.next, chance.soon, (), arguments, again_text(rank))
     return found
 
 
 def _values(
     priors: Priors,
-    memory: Memory,
+    offers: Offers,
     tool: str,
     names: Sequence[str],
     fresh_only: bool,
@@ -110,82 +162,81 @@ def _values(
 ) -> tuple[list[list[_Value]], str]:
     """Per argument its distinct values with their chances; and, where an argument has none, why.
 
-    The argument that is least often derivable is looked at first: it says soonest that there is no hope.
+    The first argument is the least often derivable one: it says soonest that there is no hope.
     """
     rosters = priors.rosters(tool)
-    situation = memory.signatures[-1] if memory.signatures else ""
+    situation = offers.memory.situation
     values: dict[str, list[_Value]] = {}
     most = 1.0
-    for name in sorted(names, key=lambda name: (priors.choice(tool, name).derivable, name)):
+    for name in names:
         roster = rosters.get(name)
-        options = list(roster.options(memory, fresh_only).values()) if roster else []
+        options = offers.of(roster, fresh_only) if roster else []
         if not options or roster is None:
             return [], f"no source of {name} has a value"
         chances = priors.choice(tool, name).chances(options, situation)
         values[name] = [
-            _Value(name, option, after, soon, roster) for option, (after, soon) in zip(options, chances, strict=True)
+            _Value(option, after, soon, roster) for option, (after, soon) in zip(options, chances, strict=True)
         ]
         most *= max([max(chance) for chance in chances])
         if is_hopeless(most):
             return [], HOPELESS
-    return [values[name] for name in names], ""
+    return [values[name] for name in sorted(names)], ""
 
 
 Key = tuple[tuple[str, Hashable], ...]
 
 
-def _combine(
-    names: Sequence[str], values: Sequence[Sequence[_Value]], sets: Mapping[str, Chance]
-) -> dict[Key, Candidate]:
+def _combine(values: Sequence[Sequence[_Value]], sets: Mapping[str, Chance]) -> dict[Key, Candidate]:
     """The likeliest calls, by the names and keys of their arguments."""
-    if len(names) == 1:
-        best: Iterable[tuple[float, float, tuple[_Value, ...]]] = [(v.next, v.soon, (v,)) for v in values[0]]
-    else:
-        best = _likeliest(values)
-    calls = {_key(chosen): Candidate(_arguments(chosen), after, soon, chosen) for after, soon, chosen in best}
-    if len(names) > 1 and sets:
+    if len(values) == 1:
+        name = values[0][0].roster.argument
+        return {((name, v.option.key),): Candidate(v.next, v.soon, (v,)) for v in values[0]}
+    calls = {_key(chosen): Candidate(after, soon, chosen) for after, soon, chosen, _ in _likeliest(values)}
+    if sets:
         _correct(calls, values, sets)
     return calls
 
 
 def _key(chosen: Sequence[_Value]) -> Key:
-    return tuple([(v.name, v.option.key) for v in chosen])
-
-
-def _arguments(chosen: Sequence[_Value]) -> dict[str, Any]:
-    return {v.name: v.option.value for v in chosen}
-
-
-def _likeliest(values: Sequence[Sequence[_Value]]) -> list[tuple[float, float, tuple[_Value, ...]]]:
-    """The MAX_CALLS combinations with the largest products; whatever is not among the best beginnings cannot be."""
-    best: list[tuple[float, float, tuple[_Value, ...]]] = [(1.0, 1.0, ())]
-    for of_argument in values:
-        likely = nlargest(MAX_VALUES, of_argument, key=_likeliness)
-        longer = [_together(p, soon, chosen, v) for p, soon, chosen in best for v in likely]
-        best = nlargest(MAX_CALLS, longer, key=itemgetter(0))
-    return best
+    return tuple([(v.roster.argument, v.option.key) for v in chosen])
 
 
 SAME_RECORD = 6.0
 """How much likelier values are together that one record holds, though never likelier than each alone."""
 
+Together = tuple[float, float, tuple[_Value, ...], frozenset[int]]
+"""P(next) and P(soon) of values of the first arguments, these, and the identities of the records that hold them."""
 
-def _together(
-    after: float, soon: float, chosen: tuple[_Value, ...], value: _Value
-) -> tuple[float, float, tuple[_Value, ...]]:
-    records = value.option.records
-    for other in chosen:
-        if records.isdisjoint(other.option.records):
-            continue
-        likelier = min(after, value.next, SAME_RECORD * after * value.next)
-        return likelier, min(soon, value.soon, SAME_RECORD * soon * value.soon), (*chosen, value)
-    return after * value.next, soon * value.soon, (*chosen, value)
+
+def _likeliest(values: Sequence[Sequence[_Value]]) -> list[Together]:
+    """The MAX_CALLS combinations with the largest products; whatever is not among the best beginnings cannot be."""
+    best: list[Together] = [(1.0, 1.0, (), frozenset())]
+    for of_argument in values:
+        likely = nlargest(MAX_VALUES, of_argument, key=_likeliness) if len(of_argument) > 1 else of_argument
+        records = [frozenset(map(id, value.option.records)) for value in likely]
+        longer = [_together(begun, v, held) for begun in best for v, held in zip(likely, records, strict=True)]
+        best = nlargest(MAX_CALLS, longer, key=itemgetter(0)) if len(longer) > 1 else longer
+    return best
+
+
+def _together(begun: Together, value: _Value, records: frozenset[int]) -> Together:
+    after, soon, chosen, held = begun
+    if not records:
+        return after * value.next, soon * value.soon, (*chosen, value), held
+    if held.isdisjoint(records):
+        return after * value.next, soon * value.soon, (*chosen, value), held | records
+    likelier = min(after, value.next, SAME_RECORD * after * value.next)
+    sooner = min(soon, value.soon, SAME_RECORD * soon * value.soon)
+    return likelier, sooner, (*chosen, value), held | records
 
 
 def _correct(calls: dict[Key, Candidate], values: Sequence[Sequence[_Value]], sets: Mapping[str, Chance]) -> None:
     """Raise the calls that known sets of sources lead to."""
     by_source = {
-        (v.name, v.roster.texts[index]): v for of_argument in values for v in of_argument for index in v.option.sources
+        (v.roster.argument, v.roster.texts[index]): v
+        for of_argument in values
+        for v in of_argument
+        for index in v.option.sources
     }
     for text, chance in sets.items():
         chosen = [by_source.get(part) for part in template_parts(text).items()]
@@ -194,5 +245,5 @@ def _correct(calls: dict[Key, Candidate], values: Sequence[Sequence[_Value]], se
         complete = [value for value in chosen if value is not None]
         known = calls.get(key := _key(complete))
         if known is None:
-            known = calls[key] = Candidate(_arguments(complete), 0.0, 0.0, complete)
+            known = calls[key] = Candidate(0.0, 0.0, complete)
         known.next, known.soon = max(known.next, chance.next), max(known.soon, chance.soon)

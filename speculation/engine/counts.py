@@ -76,9 +76,9 @@ class Table:
         """By tool; that of "" is for tools without one."""
         known = list(patterns)
         self.sessions = max((int(p.statistics.get("as_of", 0)) for p in known), default=0)
+        self.tools.steps = max((float(p.statistics.get("studied", 0.0)) for p in known), default=0.0)
         for pattern in known:
             self._load(pattern)
-        self.tools.steps = max((float(p.statistics.get("studied", 0.0)) for p in known), default=0.0)
 
     def _load(self, pattern: Pattern) -> None:
         statistics = pattern.statistics

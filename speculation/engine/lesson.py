@@ -7,15 +7,15 @@ from typing import Any
 from speculation.engine.counts import Row
 from speculation.engine.discovery import choices_in, discover
 from speculation.engine.identity import Identity, identity, key_of
-from speculation.engine.mapping import Source, parse_source
+from speculation.engine.mapping import Source
 from speculation.engine.memory import Memory
-from speculation.engine.roster import AGAIN_RANKS, WHOLE, Roster, Tally, again_text, template_parts, template_text
+from speculation.engine.roster import AGAIN_RANKS, WHOLE, Roster, Tally, again_text
+from speculation.engine.source_sets import SourceSets, Values, drop_least
 from speculation.engine.steps import Step
 from speculation.engine.value_choice import Option, ValueChoice
 
 MAX_SOURCES = 40
 """Sources kept for one argument; a half more are counted before the least useful go."""
-MAX_SETS = 24
 MAX_FOUND_ONCE = 400
 TEACH_ALL_BELOW, TEACH_EVERY = 3000, 4
 """Steps of a tool that are all lessons; of later ones one in a few is."""
@@ -29,9 +29,6 @@ WEIGH_ALWAYS_BELOW = 16
 WEIGH_EVERY = 24
 """Lessons after which the reliability of sources is looked at anew."""
 
-Values = dict[str, tuple[Any, Hashable]]
-"""Source to its value and the value's key."""
-
 
 class Learner:
     """What is shared by all lessons of one tool: the rosters of its arguments, kept in step with their counts."""
@@ -39,9 +36,7 @@ class Learner:
     def __init__(self, tool: str, base: Row, repeats: bool) -> None:
         """`repeats`: as ToolTraits.repeats: what was asked before is a candidate like any other."""
         self.tool, self.base, self.repeats = tool, base, repeats
-        self.sets: dict[str, tuple[tuple[str, str], ...]] = {
-            text: tuple(parts.items()) for text in base.sources.get(WHOLE, {}) if (parts := template_parts(text))
-        }
+        self.sets = SourceSets(base)
         self._steps = [0, 0]
         self._rosters: dict[str, Roster] = {}
         self._found_once: set[str] = set()
@@ -89,7 +84,7 @@ class Learner:
 
     def drop_least(self, argument: str) -> None:
         """Too many sources of an argument are known: the least useful go."""
-        _drop_least(self.base.sources[argument], MAX_SOURCES)
+        drop_least(self.base.sources[argument], MAX_SOURCES)
         self._rosters.pop(argument, None)
 
 
@@ -109,7 +104,7 @@ class Lesson:
         """`weight`: what it counts; `times`: for how many such steps it stands."""
         self.learner, self.memory, self.tool, self.rows = learner, memory, learner.tool, rows
         self.weight, self.times, self.base = weight, times, learner.base
-        self.situation = memory.signatures[-1] if memory.signatures else ""
+        self.situation = memory.situation
         self.asked = {} if learner.repeats else memory.asked.get(self.tool, {})
         self.is_next = step.tool == self.tool
         self.soon = calls
@@ -195,7 +190,7 @@ class Lesson:
         self, roster: Roster, options: Mapping[Hashable, Option], is_next: bool, wanted: Hashable, soon: set[Hashable]
     ) -> None:
         """Count what each source gave. One that gave a whole list counts once, and soon right as often as it has elements that
-        came: the odds are shared out among the elements again (`Roster._point`)."""
+        came: the odds are shared out among the elements again (`Roster._each`)."""
         weight, tallies = self.weight, roster.tallies
         counted: set[int] = set()
         for option in options.values():
@@ -239,65 +234,15 @@ class Lesson:
     def _learn_together(
         self, call: Mapping[str, Any], fresh: Sequence[tuple[int, dict[str, Any]]], values: Mapping[str, Values]
     ) -> None:
-        """Count sets of sources, one an argument, as wholes: arguments that go together come from the same place."""
+        """Count sets of sources, one an argument, as wholes."""
         wanted = {argument: key_of(value) for argument, value in call.items()}
-        soon = [_keys(arguments) for _, arguments in fresh]
-        for text, parts in self.learner.sets.items():
-            made: list[tuple[str, Hashable]] = []
-            for argument, source in parts:
-                value = values.get(argument, NO_VALUES).get(source)
-                if value is None:
-                    break
-                made.append((argument, value[1]))
-            else:
-                right = len(made) == len(wanted) and all(wanted.get(a) == key for a, key in made)
-                right_soon = right or ("", tuple(made)) in soon
-                for row in self.rows:
-                    self._count(row.tally(WHOLE, text), True, right, right_soon)
-        self._introduce_sets(wanted, values)
-
-    def _introduce_sets(self, wanted: Mapping[str, Hashable], values: Mapping[str, Values]) -> None:
-        right = {
-            argument: [source for source, (_, key) in values.get(argument, NO_VALUES).items() if key == wanted_key]
-            for argument, wanted_key in wanted.items()
-        }
-        if not all(right.values()):
-            return
-        known = self.base.sources.setdefault(WHOLE, {})
-        for parts in self._sets(right):
-            if (text := template_text(parts)) not in known:
-                known[text] = [self.weight, self.base.seen[""][0], self.weight, self.base.seen[""][1]]
-                self.learner.sets[text] = tuple(template_parts(text).items())
-        if len(self.learner.sets) > MAX_SETS * 1.5:
-            _drop_least(known, MAX_SETS + AGAIN_RANKS)
-            self.learner.sets = {text: parts for text, parts in self.learner.sets.items() if text in known}
-
-    def _sets(self, right: Mapping[str, list[str]]) -> list[dict[str, str]]:
-        """The most reliable source of each argument; and, for the places that give most arguments, theirs first."""
-        best = {a: max(sources, key=lambda s: (self._reliability(a, s), s)) for a, sources in right.items()}
-        places: dict[tuple[str, str, str, int], dict[str, str]] = {}
-        for argument, sources in right.items():
-            for text in sources:
-                source = parse_source(text)
-                if source.constant is None:
-                    place = (source.family.kind, source.family.tool, source.selector, source.rank)
-                    places.setdefault(place, {}).setdefault(argument, text)
-        most = sorted(places, key=lambda place: (-len(places[place]), place))[:3]
-        return [best, *(best | places[place] for place in most if len(places[place]) > 1)]
-
-    def _reliability(self, argument: str, source: str) -> float:
-        right, available, *_ = self.base.sources[argument].get(source, (0.0, 1.0))
-        return right / (available + self.weight)
-
-
-NO_VALUES: Values = {}
+        soon = {_keys(arguments)[1] for _, arguments in fresh}
+        for text, made in self.learner.sets.made_from(values):
+            right = len(made) == len(wanted) and all(wanted.get(a) == key for a, key in made)
+            for row in self.rows:
+                self._count(row.tally(WHOLE, text), True, right, right or made in soon)
+        self.learner.sets.introduce(wanted, values, self.weight)
 
 
 def _keys(arguments: Mapping[str, Any]) -> Identity:
     return identity("", arguments)
-
-
-def _drop_least(tallies: dict[str, list[float]], keep: int) -> None:
-    order = sorted(tallies, key=lambda s: (-(tallies[s][0] + tallies[s][2]), tallies[s][3], s))
-    for source in order[keep:]:
-        del tallies[source]

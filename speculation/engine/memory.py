@@ -126,10 +126,10 @@ class Memory:
             for family in self._dependents.pop(owner, ()):
                 self.views.pop(family, None)
 
-    def read_ahead(self) -> None:
-        """Read the newest result now, so that the next prediction need not."""
-        if self.newest:
-            _ = self.newest[-1].leaves
+    @property
+    def situation(self) -> str:
+        """The last signature."""
+        return self.signatures[-1] if self.signatures else ""
 
     @property
     def query(self) -> frozenset[str]:
@@ -199,5 +199,4 @@ def _together(views: Iterable[View]) -> View:
     known = [view for view in views if view.keys]
     if len(known) == 1:
         return known[0]
-    values = (value for view in known for value in view.values)
-    return View(values, (owner for view in known for owner in view.owners)) if known else NOTHING
+    return View.together(known) if known else NOTHING

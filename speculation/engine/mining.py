@@ -73,7 +73,9 @@ class Miner:
         signatures: list[str] = []
         position = 0
         for step in steps:
-            signatures += [self._signature(event) for event in events[position : step.start] if event.kind != EventKind.LLM]
+            signatures += [
+                self._signature(event) for event in events[position : step.start] if event.kind != EventKind.LLM
+            ]
             position = step.start
             self._count(signatures, step)
 

@@ -3,17 +3,17 @@
 A call is as likely as its tool is in this context (priors.py) times its arguments are, given the tool (binding.py).
 """
 
-import heapq
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from heapq import heappush, heapreplace, nlargest
+from operator import attrgetter
 
-from speculation.engine.binding import HOPELESS, Candidate, bind
+from speculation.engine.binding import HOPELESS, Candidate, Offers, bind
 from speculation.engine.counts import HALF_LIFE_SESSIONS
 from speculation.engine.memory import Memory
 from speculation.engine.priors import Outlook, Priors
 from speculation.engine.sharpening import WIDE, Sharpener
-from speculation.engine.types import Abstention, Event, Pattern, Prediction, ToolTraits
+from speculation.engine.types import Abstention, Event, EventKind, Pattern, Prediction, ToolTraits
 from tools.base import ToolCall
 
 MAX_TOOLS = 6
@@ -24,6 +24,11 @@ WORTHLESS = 0.005
 """A call less likely than this is not looked for."""
 ABSTAIN_ABOVE = 0.1
 """A tool less likely than this is left out without a word."""
+MODES = (False, True)
+"""Predictions are of all tools, or of those alone that only read."""
+
+
+_next, _soon = attrgetter("next"), attrgetter("soon")
 
 
 class Predictor:
@@ -47,9 +52,11 @@ class Predictor:
         traits = self.tools.get(tool)
         return traits is not None and traits.repeats
 
-    def may_run_early(self, tool: str, arguments: Mapping[str, Any]) -> bool:
+    def may_run_early(self, tool: str, candidate: Candidate) -> bool:
         traits = self.tools.get(tool)
-        return traits is not None and traits.may_run_early(arguments)
+        if traits is None or traits.reads_call is None:
+            return traits is not None and traits.reads_only
+        return traits.may_run_early(candidate.arguments)
 
     def reads_only(self, tool: str) -> bool:
         traits = self.tools.get(tool)
@@ -62,6 +69,10 @@ class SessionPredictor:
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
         self._memory = Memory()
+        self._contexts = predictor.priors.contexts(())
+        self._offers = Offers(self._memory)
+        self._outlook: list[Outlook] | None = None
+        self._promising: dict[bool, list[Outlook]] = {}
         self._bound: dict[str, tuple[list[Candidate], str]] = {}
 
     @property
@@ -73,13 +84,28 @@ class SessionPredictor:
         """One that has seen the same and goes its own way: what it observes from now on, this one never knows of."""
         fork = SessionPredictor(self._predictor)
         fork._memory = self._memory.fork()
+        fork._contexts = self._contexts
+        fork._offers = Offers(fork._memory)
         return fork
 
     def observe(self, event: Event) -> None:
-        """One more event of the session."""
+        """One more event of the session. What the likely tools' arguments may be now is looked up here already: events come
+        in while nobody waits, predictions are waited for."""
         self._bound.clear()
+        self._offers.clear()
+        self._promising.clear()
+        self._outlook = None
         self._memory.observe(event, self._predictor.tools.get(event.tool))
-        self._memory.read_ahead()
+        if event.kind != EventKind.LLM:
+            self._contexts = self._predictor.priors.contexts(self._memory.signatures)
+            self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        predictor = self._predictor
+        for only_reads in MODES:
+            for outlook in self._outlooks(only_reads):
+                if max(outlook.next, outlook.soon) * _concrete(outlook) > WORTHLESS:
+                    self._offers.look_up(predictor.priors, outlook.tool, predictor.repeats(outlook.tool))
 
     def predict(self, k: int, only_reads: bool = False) -> tuple[list[Prediction], list[Abstention]]:
         """The k best calls, best first, and the likely tools that could not be made concrete.
@@ -93,20 +119,22 @@ class SessionPredictor:
         for outlook in self._outlooks(only_reads):
             chance, moved = self._promise(outlook, only_reads)
             worst = best[0][0] if len(best) == k else WORTHLESS
-            if worst >= moved(chance * min(1.0, BOUND * outlook.concrete + OTHERWISE)):
+            if worst >= moved(chance * _concrete(outlook)):
                 continue
             candidates, reason = self._bind(outlook.tool, partial(_is_below, worst, chance, moved))
             if not candidates and reason != HOPELESS and outlook.next >= ABSTAIN_ABOVE:
                 abstained.append(Abstention(outlook.tool, outlook.next, reason))
-            for candidate in candidates:
-                if only_reads and not self._predictor.may_run_early(outlook.tool, candidate.arguments):
+            for candidate in sorted(candidates, key=_soon if only_reads else _next, reverse=True):
+                if only_reads and not self._predictor.may_run_early(outlook.tool, candidate):
                     continue
                 count += 1
                 entry = (moved(chance * (candidate.soon if only_reads else candidate.next)), -count, outlook, candidate)
                 if len(best) < k:
-                    heapq.heappush(best, entry)
+                    heappush(best, entry)
                 elif entry[0] > best[0][0]:
-                    heapq.heapreplace(best, entry)
+                    heapreplace(best, entry)
+                else:
+                    break
         best.sort(reverse=True)
         return [self._prediction(outlook, candidate) for _, _, outlook, candidate in best], abstained
 
@@ -128,23 +156,30 @@ class SessionPredictor:
         known = self._bound.get(tool)
         if known is None:
             predictor = self._predictor
-            known = bind(predictor.priors, self._memory, tool, predictor.repeats(tool), is_hopeless)
+            known = bind(predictor.priors, self._offers, self._contexts, tool, predictor.repeats(tool), is_hopeless)
             if known[1] != HOPELESS:
                 self._bound[tool] = known
         return known
 
     def _outlooks(self, only_reads: bool) -> list[Outlook]:
         """Tools to be looked at, the most promising first."""
-        outlooks = self._every_outlook()
-        if only_reads:
-            outlooks = [outlook for outlook in outlooks if self._predictor.reads_only(outlook.tool)]
-            outlooks.sort(key=lambda o: -o.soon * o.concrete)
-        else:
-            outlooks.sort(key=lambda o: -o.next * o.concrete)
-        return outlooks[:MAX_TOOLS]
+        known = self._promising.get(only_reads)
+        if known is None:
+            outlooks = self._every_outlook()
+            if only_reads:
+                reads_only = self._predictor.reads_only
+                known = nlargest(
+                    MAX_TOOLS, [one for one in outlooks if reads_only(one.tool)], lambda o: o.soon * o.concrete
+                )
+            else:
+                known = nlargest(MAX_TOOLS, outlooks, lambda o: o.next * o.concrete)
+            self._promising[only_reads] = known
+        return known
 
     def _every_outlook(self) -> list[Outlook]:
-        return self._predictor.priors.outlook(self._memory.signatures, self._memory.signs())
+        if self._outlook is None:
+            self._outlook = self._predictor.priors.outlook(self._contexts, self._memory.signs())
+        return self._outlook
 
     def _prediction(self, outlook: Outlook, candidate: Candidate) -> Prediction:
         calibration = self._predictor.priors.calibration(outlook.tool)
@@ -153,10 +188,15 @@ class SessionPredictor:
             call=ToolCall(outlook.tool, candidate.arguments),
             probability=probability,
             probability_before_write=min(0.99, max(probability, calibration.soon(outlook.soon * candidate.soon))),
-            pattern=self._predictor.priors.pattern_key(self._memory.signatures, outlook.tool),
+            pattern=self._predictor.priors.pattern_key(self._contexts, outlook.tool),
             expected_use_seconds=self._predictor.priors.use_seconds(outlook.tool),
             sources=candidate.sources,
         )
+
+
+def _concrete(outlook: Outlook) -> float:
+    """The most that the tool's best call may be of its chance."""
+    return min(1.0, BOUND * outlook.concrete + OTHERWISE)
 
 
 def _is_below(worst: float, chance: float, moved: Callable[[float], float], most: float) -> bool:

@@ -68,6 +68,7 @@ class Priors:
         self._places: dict[Context, tuple[Floats, Floats]] = {}
         self._blends: dict[Context, tuple[Floats, NDArray[np.intp]]] = {}
         self._wholes: dict[tuple[str, Context], dict[str, Chance]] = {}
+        self._keys: dict[tuple[str, Context], str] = {}
         self._rosters = {
             tool: {
                 a: Roster(tool, a, {source: tallies[source] for source in _best(tallies)})
@@ -76,13 +77,19 @@ class Priors:
             }
             for tool, row in self._base.items()
         }
-        self._shapes = {tool: _shares(row.shapes) for tool, row in self._base.items()}
+        self._shapes = {tool: self._sorted(tool, _shares(row.shapes)) for tool, row in self._base.items()}
         self._concrete = {tool: self._share_concrete(tool) for tool in self._tools}
 
     def _columns_of_learned(self) -> NDArray[np.intp]:
         """For each tool its column in the learned choice; all tools of a table are in it, or none."""
         known = self._table.tools.tools
         return np.array([known[tool] for tool in self._tools if tool in known], dtype=np.intp)
+
+    def _sorted(self, tool: str, shapes: Iterable[tuple[float, list[str]]]) -> list[tuple[float, list[str]]]:
+        return [
+            (share, sorted(names, key=lambda name: (self.choice(tool, name).derivable, name)))
+            for share, names in shapes
+        ]
 
     def _share_concrete(self, tool: str) -> float:
         shapes = self._shapes[tool]
@@ -93,27 +100,32 @@ class Priors:
         known = self._table.calibrations
         return known.get(tool) or known.get("", UNCALIBRATED)
 
-    def outlook(self, signatures: Sequence[str], signs: Sequence[str]) -> list[Outlook]:
+    def contexts(self, signatures: Sequence[str]) -> list[Context]:
+        """The contexts that a session stands in, of those that are known, the shortest first."""
+        places = self._table.places
+        return [context for context in suffixes(signatures) if context in places]
+
+    def outlook(self, contexts: Sequence[Context], signs: Sequence[str]) -> list[Outlook]:
         """The tools that may come next or soon, the likeliest first. The empty tool, an answer, is left out.
 
         The more steps were learned from, the more the learned choice counts beside the counts of contexts.
         """
-        known = [context for context in suffixes(signatures) if context in self._table.places]
-        if not known:
+        if not contexts:
             return []
-        chances, decided = self._blend(known)
+        chances, decided = self._blend(contexts)
         if len(self._learned) == len(self._tools):
             learned = self._table.tools.chances(signs)[:, self._learned]
             mixed = chances + self._share * (learned - chances)
             mixed[:, decided] = chances[:, decided]
             chances = mixed
-        np.maximum(chances[0], chances[1], out=(soon := chances[1].copy()))
-        best = np.argsort(-chances[0], kind="stable")
-        after, soon_list, tools = chances[0].tolist(), soon.tolist(), self._tools
+        after, soon = chances[0], np.maximum(chances[0], chances[1])
+        likely = np.flatnonzero(soon >= MIN_PROBABILITY)
+        likely = likely[np.argsort(-after[likely], kind="stable")]
+        tools, concrete = self._tools, self._concrete
         return [
-            Outlook(tools[i], after[i], soon_list[i], self._concrete[tools[i]])
-            for i in best.tolist()
-            if soon_list[i] >= MIN_PROBABILITY and tools[i]
+            Outlook(tools[i], next_, soon_, concrete[tools[i]])
+            for i, next_, soon_ in zip(likely.tolist(), after[likely].tolist(), soon[likely].tolist(), strict=True)
+            if tools[i]
         ]
 
     def _blend(self, contexts: Sequence[Context]) -> tuple[Floats, NDArray[np.intp]]:
@@ -168,30 +180,33 @@ class Priors:
             chances[:, columns] = list(fixed.values())
         return chances, columns
 
-    def pattern_key(self, signatures: Sequence[str], tool: str) -> str:
+    def pattern_key(self, contexts: Sequence[Context], tool: str) -> str:
         """The key of the pattern with the longest context in which the tool was seen to come next."""
-        found: Context = ()
-        for context in suffixes(signatures):
-            place = self._table.places.get(context)
-            if place and (row := place.rows.get(tool)) and row.support > 0:
-                found = context
-        return Pattern("", found, tool, 0.0, 0.0).key
+        key = self._keys.get(which := (tool, contexts[-1] if contexts else ()))
+        if key is None:
+            found: Context = ()
+            for context in contexts:
+                row = self._table.places[context].rows.get(tool)
+                if row and row.support > 0:
+                    found = context
+            key = self._keys[which] = Pattern("", found, tool, 0.0, 0.0).key
+        return key
 
-    def wholes(self, tool: str, signatures: Sequence[str]) -> dict[str, Chance]:
+    def wholes(self, tool: str, contexts: Sequence[Context]) -> dict[str, Chance]:
         """Earlier calls again, and sets of sources that go together, with their reliability now."""
-        contexts = suffixes(signatures)[: MAX_MAPPING_CONTEXT + 1]
-        rows = [(c, row) for c in contexts if (place := self._table.places.get(c)) and (row := place.rows.get(tool))]
-        key = (tool, rows[-1][0] if rows else ())
-        if key not in self._wholes:
-            self._wholes[key] = _weigh([row for _, row in rows])
-        return self._wholes[key]
+        contexts = contexts[: MAX_MAPPING_CONTEXT + 1]
+        found = self._wholes.get(key := (tool, contexts[-1] if contexts else ()))
+        if found is None:
+            rows = [row for context in contexts if (row := self._table.places[context].rows.get(tool))]
+            found = self._wholes[key] = _weigh(rows)
+        return found
 
     def choice(self, tool: str, argument: str) -> ValueChoice:
         """How one of the argument's values is chosen."""
         return self._base[tool].choices.get(argument, UNTAUGHT)
 
     def shapes(self, tool: str) -> list[tuple[float, list[str]]]:
-        """The commonest sets of arguments of a tool, with their shares."""
+        """The commonest sets of arguments of a tool, with their shares; of each the least often derivable argument first."""
         return self._shapes[tool]
 
     def rosters(self, tool: str) -> Mapping[str, Roster]:

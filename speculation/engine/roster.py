@@ -9,7 +9,7 @@ from typing import Any
 from speculation.engine.identity import key_of
 from speculation.engine.mapping import Missing, Source, parse_source, select, transform
 from speculation.engine.memory import Family, Memory
-from speculation.engine.value_choice import Option, log_odds
+from speculation.engine.value_choice import LEAST_ODDS, Option, log_odds
 from speculation.engine.views import MAX_LIST, View
 
 WHOLE = "*"
@@ -104,7 +104,7 @@ class Roster:
         found: dict[Hashable, Option] = {}
         offered = MAX_OFFERED if fresh_only else MAX_OFFERED_BESIDE
         used = memory.used.get((self.tool, self.argument), NOTHING_USED)
-        situation = memory.signatures[-1] if memory.signatures else ""
+        situation = memory.situation
         for index, value, key in self._constants:
             if not fresh_only:
                 self._point(found, index, value, key).marks.append(f"{self.texts[index]} after {situation}")
@@ -128,24 +128,28 @@ class Roster:
     ) -> Option:
         """`spread`: the logarithm of how many values share the source's chance."""
         option = found.get(key)
+        odds, soon = self._odds[index]
+        odds, soon = max(odds - spread, LEAST_ODDS), max(soon - spread, LEAST_ODDS)
         if option is None:
-            option = found[key] = Option(value, key)
+            option = found[key] = Option(value, key, [index], [self.texts[index]], odds, soon)
+            return option
         option.sources.append(index)
         option.marks.append(self.texts[index])
-        odds, soon = self._odds[index]
-        if odds - spread > option.odds:
-            option.odds = odds - spread
-        if soon - spread > option.odds_soon:
-            option.odds_soon = soon - spread
+        if odds > option.odds:
+            option.odds = odds
+        if soon > option.odds_soon:
+            option.odds_soon = soon
         return option
 
     def _items(self, found: dict[Hashable, Option], group: _Group, view: View, gone: Container[int]) -> None:
-        keys, values = view.keys, view.values
+        keys, values, owners = view.keys, view.values, view.owners
         count = len(keys)
         for index, rank in group.items:
             at = rank if rank >= 0 else count + rank
             if 0 <= at < count and not (gone and at in gone):
-                self._point(found, index, values[at], keys[at]).held_by(view.owners[at])
+                option = self._point(found, index, values[at], keys[at])
+                if (owner := owners[at]) is not None:
+                    option.records.append(owner)
 
     def _fresh(
         self,
@@ -158,24 +162,50 @@ class Roster:
         offered: int,
     ) -> None:
         """Sources that select among what the tool was not yet called with."""
-        keys, values = view.keys, view.values
+        keys, values, owners = view.keys, view.values, view.owners
         fresh: Sequence[int] = [i for i in range(len(keys)) if i not in gone] if gone else range(len(keys))
         left = len(fresh)
         for index, rank in group.nexts:
             if rank < left:
                 at = fresh[rank]
-                self._point(found, index, values[at], keys[at]).held_by(view.owners[at])
+                option = self._point(found, index, values[at], keys[at])
+                if (owner := owners[at]) is not None:
+                    option.records.append(owner)
         if group.each is None:
             return
         if group.family.kind == "work":
             self._weighed(found, group.each, memory.workspace.weighed(group.family.path[1:]), used)
         elif left > 1:
-            spread = math.log(left)
-            for at, marks in zip(fresh, view.marks(fresh[:offered], memory.query), strict=False):
-                if type(values[at]) is not list:
-                    option = self._point(found, group.each, values[at], keys[at], spread)
-                    option.marks += marks
-                    option.held_by(view.owners[at])
+            self._each(found, group.each, view, fresh[:offered], memory.query, math.log(left))
+
+    def _each(
+        self,
+        found: dict[Hashable, Option],
+        index: int,
+        view: View,
+        offered: Sequence[int],
+        query: frozenset[str],
+        spread: float,
+    ) -> None:
+        """All elements of a list, which share the source's chance."""
+        text = self.texts[index]
+        odds, odds_soon = self._odds[index]
+        odds, odds_soon = max(odds - spread, LEAST_ODDS), max(odds_soon - spread, LEAST_ODDS)
+        keys, values, owners = view.keys, view.values, view.owners
+        for at, marks in zip(offered, view.marks(offered, query), strict=True):
+            value, key = values[at], keys[at]
+            if type(value) is list:
+                continue
+            option = found.get(key)
+            if option is None:
+                option = found[key] = Option(value, key, [index], [text, *marks], odds, odds_soon)
+            else:
+                option.sources.append(index)
+                option.marks += (text, *marks)
+                option.odds = max(odds, option.odds)
+                option.odds_soon = max(odds_soon, option.odds_soon)
+            if (owner := owners[at]) is not None:
+                option.records.append(owner)
 
     def _others(
         self,

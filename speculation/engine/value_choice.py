@@ -14,6 +14,7 @@ STEP = 0.15
 FIRST_SQUARES = 0.2
 WORD_SQUARES = 4.0
 """Words start as if much had been learned of them: they are many, each is seen seldom, and their steps are small."""
+LEAST_ODDS = -6.0
 TOO_SMALL = 0.02
 """An error of a probability that is not worth a step."""
 MAX_MARKS = 300
@@ -34,18 +35,23 @@ class Option:
 
     __slots__ = ("key", "marks", "odds", "odds_soon", "records", "sources", "value")
 
-    def __init__(self, value: Any, key: Hashable) -> None:
-        self.value, self.key = value, key
-        self.sources: list[int] = []
-        self.marks: list[str] = []
-        self.records: set[int] = set()
-        """Identities of the records that hold it."""
-        self.odds = self.odds_soon = -6.0
-
-    def held_by(self, record: Any) -> None:
-        """The record round the value, where there is one."""
-        if record is not None:
-            self.records.add(id(record))
+    def __init__(
+        self,
+        value: Any,
+        key: Hashable,
+        sources: list[int] | None = None,
+        marks: list[str] | None = None,
+        odds: float = LEAST_ODDS,
+        odds_soon: float = LEAST_ODDS,
+    ) -> None:
+        self.value = value
+        self.key = key
+        self.sources: list[int] = [] if sources is None else sources
+        self.marks: list[str] = [] if marks is None else marks
+        self.records: list[Any] = []
+        """The records that hold it."""
+        self.odds = odds
+        self.odds_soon = odds_soon
 
 
 class ValueChoice:

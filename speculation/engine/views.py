@@ -16,14 +16,16 @@ MAX_WORDY = 120
 class View:
     """The distinct values of one place, in order, and where each stands. `owners`: the record round each, or None."""
 
-    __slots__ = ("_marks", "_words", "index", "keys", "owners", "values")
+    __slots__ = ("_from", "_marks", "_words", "index", "keys", "owners", "values")
 
-    def __init__(self, values: Iterable[Any], owners: Iterable[Any] = ()) -> None:
+    def __init__(self, values: Iterable[Any] = (), owners: Iterable[Any] = ()) -> None:
         self.index: dict[Hashable, int] = {}
         self.keys: list[Hashable] = []
         self.values: list[Any] = []
         self.owners: list[Any] = []
-        self._words: list[list[str]] | None = None
+        self._words: dict[int, list[str]] = {}
+        self._from: list[tuple[View, int]] = []
+        """The views that this one's values were taken from, and where they stand there; empty if from none."""
         self._marks: tuple[frozenset[str], tuple[int, ...], list[list[str]]] | None = None
         index, keys = self.index, self.keys
         for value, owner in zip_longest(values, owners):
@@ -36,14 +38,34 @@ class View:
                 if len(keys) >= MAX_LIST:
                     break
 
-    @property
-    def words(self) -> list[list[str]]:
-        """The words of each value and of the record round it, in a fixed order."""
-        if self._words is None:
-            self._words = [
-                sorted(words_of(value, owner)) for value, owner in zip(self.values, self.owners, strict=True)
-            ]
-        return self._words
+    @classmethod
+    def together(cls, views: Iterable["View"]) -> "View":
+        """One place out of several, the first ones' values first."""
+        made = cls()
+        index, keys, values, owners, origin = made.index, made.keys, made.values, made.owners, made._from
+        for view in views:
+            for at, key in enumerate(view.keys):
+                if key not in index:
+                    index[key] = len(keys)
+                    keys.append(key)
+                    values.append(view.values[at])
+                    owners.append(view.owners[at])
+                    origin.append((view, at))
+                    if len(keys) >= MAX_LIST:
+                        return made
+        return made
+
+    def words(self, at: int) -> list[str]:
+        """The words of a value and of the record round it, in a fixed order."""
+        known = self._words.get(at)
+        if known is None:
+            if self._from:
+                view, there = self._from[at]
+                known = view.words(there)
+            else:
+                known = sorted(words_of(self.values[at], self.owners[at]))
+            self._words[at] = known
+        return known
 
     def marks(self, offered: Sequence[int], query: frozenset[str]) -> list[list[str]]:
         """What may speak for each of these elements: its place among them, its own words, how many it shares with `query`.
@@ -52,7 +74,7 @@ class View:
         """
         known, which = self._marks, tuple(offered)
         if known is None or known[0] is not query or known[1] != which:
-            known = self._marks = query, which, _marks_of([self.words[i] for i in offered], query)
+            known = self._marks = query, which, _marks_of([self.words(at) for at in offered], query)
         return known[2]
 
 
@@ -84,7 +106,7 @@ def _marks_of(words: Sequence[Sequence[str]], query: frozenset[str]) -> list[lis
     return marked
 
 
-NOTHING = View(())
+NOTHING = View()
 
 
 def words_of(value: Any, owner: Any) -> frozenset[str]:

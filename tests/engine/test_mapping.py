@@ -14,6 +14,7 @@ from speculation.engine.memory import Memory
 from speculation.engine.roster import Roster
 from speculation.engine.types import Event, EventKind
 from speculation.engine.value_choice import ValueChoice
+from speculation.engine.views import View
 
 QUICK = settings(max_examples=60, deadline=None)
 FIELDS = st.sampled_from(["id", "name", "orders", "path", "items"])
@@ -184,3 +185,11 @@ def test_a_value_that_holds_a_known_one_is_found_as_a_template_with_a_hole() -> 
     memory = remember(("look", {}, {"slug": "red-panda", "n": 7}))
     found = map(str, discover(memory, "fetch", "id", "https://example.org/animals/red-panda.html"))
     assert '"https://example.org/animals/" + result(look).slug + ".html"' in found
+
+
+def test_a_place_put_together_from_others_says_what_they_say() -> None:
+    older, newer = View(["red shoes", "blue hats"], [{"note": "warm"}, None]), View(["blue hats", "green socks"])
+    both = View.together([newer, older])
+    assert both.values == ["blue hats", "green socks", "red shoes"]
+    assert both.words(2) == older.words(0) == ["red", "shoes", "warm"]
+    assert both.words(0) == newer.words(0)

@@ -110,3 +110,17 @@ def test_a_turn_is_sharpened_from_what_was_likely_at_its_start() -> None:
     (named,) = sharpener.sharpen(Evidence(tool="fetch", arguments=likeliest.call.arguments), 1)
     assert named.call == likeliest.call
     assert named.probability > likeliest.probability
+
+
+@pytest.mark.parametrize("only_reads", [False, True])
+def test_a_prediction_is_the_same_whether_or_not_others_were_asked_for_on_the_way(only_reads: bool) -> None:
+    patterns = mine(support("ann_lee_1", ["#W11", "#W12"]), support("bob_ray_22", ["#W21", "#W22"]))
+    events = support("cy_fox_333", ["#W31", "#W32"])
+    often = Predictor(patterns, TOOLS).session()
+    for seen, event in enumerate(events, start=1):
+        often.observe(event)
+        often.predict(5, not only_reads)
+        once = Predictor(patterns, TOOLS).session()
+        for earlier in events[:seen]:
+            once.observe(earlier)
+        assert often.predict(5, only_reads) == once.predict(5, only_reads)

@@ -1,6 +1,8 @@
 """The next tool is chosen by weights of signs, which are learned from what came next."""
 
-from speculation.engine.tool_choice import ToolChoice
+from speculation.engine.counts import Table
+from speculation.engine.tool_choice import ALWAYS, ToolChoice
+from speculation.engine.types import Pattern
 
 
 def taught(*lessons: tuple[list[str], str, set[str]], times: int = 40) -> ToolChoice:
@@ -65,3 +67,15 @@ def test_the_number_of_signs_is_bounded_and_those_learned_from_most_stay() -> No
 def test_the_same_lessons_give_the_same_weights() -> None:
     one, other = taught(*TWO_WAYS), taught(*TWO_WAYS)
     assert [one.of_tool(tool) for tool in one.tools] == [other.of_tool(tool) for tool in other.tools]
+
+
+def test_a_tool_without_weights_is_the_further_behind_in_read_patterns_the_more_was_studied() -> None:
+    def after(studied: float) -> float:
+        statistics = {"studied": studied}
+        known = Pattern(
+            "agent", (), "look", 9.0, 9.0, statistics=statistics | {"signs": {ALWAYS: [0.0, 0.0, 1.0, 1.0]}}
+        )
+        skimmed = Pattern("agent", (), "skimmed", 9.0, 1.0, statistics=statistics)
+        return chances(Table("agent", [known, skimmed], 400.0).tools)["skimmed"][0]
+
+    assert after(5000.0) < 0.5 * after(0.0)
