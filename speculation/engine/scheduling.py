@@ -24,6 +24,14 @@ class Refused(StrEnum):
     WRITES = "writes: not eligible"
     NOT_APPROVED = "not approved"
     PAUSED = "speculation paused"
+    AGENT_PAUSED = "agent paused"
+    BREAKER_WASTE = "breaker open: waste"
+    BREAKER_INTERFERENCE = "breaker open: interference"
+    BREAKER_ERRORS = "breaker open: errors"
+    BREAKER_DIVERGENCE = "breaker open: divergence"
+    BREAKER_QUOTA = "breaker open: quota"
+    BREAKER_AUTH = "breaker open: auth"
+    THROTTLED = "throttled"
     ALREADY_HELD = "already held"
     DUPLICATE = "same call twice"
     LOW_PROBABILITY = "probability below threshold"
@@ -63,6 +71,10 @@ class Slack:
     approved: frozenset[str] | None = None
     """Tools an operator approved; None where the traits alone decide."""
     paused: bool = False
+    broken: Mapping[str, Refused] = field(default_factory=dict)
+    """Tools of which nothing runs early at present, and why."""
+    throttled: frozenset[str] = frozenset()
+    """Fingerprints that drew the share which the operator holds back."""
 
 
 @dataclass(frozen=True)
@@ -151,11 +163,15 @@ def _judge(
         return Verdict(bid, Refused.NOT_APPROVED)
     if slack.paused:
         return Verdict(bid, Refused.PAUSED)
+    if traits.name in slack.broken:
+        return Verdict(bid, slack.broken[traits.name])
     if bid.fingerprint in slack.held:
         return Verdict(bid, Refused.ALREADY_HELD)
     if bid.prediction.probability_before_write < min_probability:
         return Verdict(bid, Refused.LOW_PROBABILITY)
     if bid.utility_seconds <= min_utility_seconds:
         return Verdict(bid, Refused.LOW_UTILITY)
+    if bid.fingerprint in slack.throttled:
+        return Verdict(bid, Refused.THROTTLED)
     refused = ledger.refusal(bid, traits)
     return Verdict(bid, refused) if refused else ledger.take(bid, traits)
