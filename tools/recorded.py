@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.base import SideEffect, Tool, ToolCall, ToolContext, ToolError, ToolPolicy, ToolResult
+from tools.computing import compute
 from tools.shell import is_read_only
 from tools.waiting import pause
 
@@ -103,6 +104,8 @@ def usual_seconds(tool: str) -> float:
 class RecordedAnswer:
     result: ToolResult
     seconds: float
+    busy_seconds: float = 0.0
+    """The part of them in which it computes: only made-up recordings have one."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,9 @@ class RecordedTool(Tool):
         fingerprint = ToolCall(self.name, arguments).fingerprint(self.policy)
         answer = answers.find(fingerprint, count_changes(context.root), context.repeat)
         seconds = answer.seconds if answer else drawn_seconds(self.name, fingerprint, answers.seed)
-        pause(seconds / answers.time_scale, context)
+        busy_seconds = answer.busy_seconds if answer else 0.0
+        pause((seconds - busy_seconds) / answers.time_scale, context)
+        compute(busy_seconds / answers.time_scale, context)
         if self.effect_of(arguments) is not SideEffect.NONE:
             _change(context.root)
         return answer.result if answer else NOT_RECORDED
@@ -197,5 +202,7 @@ def _parse_answers(path: Path, modified_ns: int) -> RecordedAnswers:
     by_call: dict[tuple[str, int], dict[int, RecordedAnswer]] = {}
     for answer in recording["answers"]:
         repeats = by_call.setdefault((answer["fingerprint"], answer["changes"]), {})
-        repeats[answer["repeat"]] = RecordedAnswer(ToolResult.from_json(answer), answer["seconds"])
+        repeats[answer["repeat"]] = RecordedAnswer(
+            ToolResult.from_json(answer), answer["seconds"], answer.get("busy_seconds", 0.0)
+        )
     return RecordedAnswers(int(recording["seed"]), float(recording["time_scale"]), by_call)

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from paste_web.benchmarks import names
 from speculation.benchmark_latency import Stopwatch, Took, best_supported, figures, quantile, walk
 from speculation.benchmark_mining import Mining, Point, extrapolate, growth_exponent, mine_network, sizes_up_to
 from speculation.benchmarking import SECTIONS, as_text
@@ -39,9 +40,9 @@ POINT_KEYS = {
 LATENCY_KEYS = {"p50", "p99", "processor_p99", "max", "count"}
 
 
-def run(**options: Any) -> dict[str, Any]:
+def run(*sections: str, **options: Any) -> dict[str, Any]:
     out = StringIO()
-    call_command("benchmark", **{**SMALL, "format": "json", **options}, stdout=out, stderr=StringIO())
+    call_command("benchmark", *sections, **{**SMALL, "format": "json", **options}, stdout=out, stderr=StringIO())
     document: dict[str, Any] = json.loads(out.getvalue())
     return document
 
@@ -60,7 +61,7 @@ def recorded(path: Path, count: int = 3) -> Path:
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(recorded=[recorded(tmp_path_factory.mktemp("recorded") / "shop.jsonl")])
+    return run(*names.ENGINE, recorded=[recorded(tmp_path_factory.mktemp("recorded") / "shop.jsonl")])
 
 
 def test_the_document_has_the_keys_it_promises(document: dict[str, Any]) -> None:
@@ -111,7 +112,7 @@ def test_the_control_has_no_patterns_and_costs_less(document: dict[str, Any]) ->
 
 
 def test_only_the_named_sections_are_measured() -> None:
-    assert list(run(sections="observe", patterns="20")["sections"]) == ["observe"]
+    assert list(run("observe", patterns="20")["sections"]) == ["observe"]
 
 
 def test_recorded_sessions_are_mined_once_through_as_they_are(document: dict[str, Any]) -> None:
@@ -137,33 +138,44 @@ def test_the_table_shows_method_denominators_and_controls(document: dict[str, An
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"sections": "mining,dancing"}, "there is no 'dancing', only mining, predict, observe"),
         ({"events": "0"}, "--events takes whole numbers from 1, not '0'"),
         ({"events": "many"}, "--events takes whole numbers from 1, not 'many'"),
         ({"patterns": "10,"}, "--patterns takes"),
         ({"repeats": "-1"}, "--repeats takes"),
         ({"seed": "x"}, "--seed takes whole numbers from 0"),
+        ({"calls": "0"}, "--calls takes whole numbers from 1"),
+        ({"levels": "1,x"}, "--levels takes whole numbers from 1, not 'x'"),
+        ({"concurrent": ""}, "--concurrent takes whole numbers from 1"),
+        ({"pairs": "-3"}, "--pairs takes whole numbers from 1"),
+        ({"throttles": "0,101"}, "--throttles takes whole numbers from 0 to 100, not '101'"),
+        ({"preemptions": "1.5"}, "--preemptions takes whole numbers from 1"),
         ({"format": "xml"}, "--format: there is no 'xml'"),
         ({"recorded": [Path("nowhere.jsonl")]}, "nowhere.jsonl: No such file"),
     ],
 )
 def test_wrong_options_are_one_line_and_code_two(options: dict[str, Any], says: str) -> None:
     with pytest.raises(CommandError, match=says) as refused:
-        run(**options)
+        run(*names.ENGINE, **options)
     assert refused.value.returncode == 2
     assert "\n" not in str(refused.value)
+
+
+def test_an_unknown_section_is_one_line_and_code_two() -> None:
+    with pytest.raises(CommandError, match="there is no 'dancing', only mining, predict, observe, call,") as refused:
+        run("mining", "dancing")
+    assert refused.value.returncode == 2
 
 
 def test_a_file_without_a_session_is_refused(tmp_path: Path) -> None:
     path = recorded(tmp_path / "empty.jsonl", count=0)
     with pytest.raises(CommandError, match="has no recorded session") as refused:
-        run(recorded=[path])
+        run("mining", recorded=[path])
     assert refused.value.returncode == 2
 
 
 @pytest.mark.slow
 def test_no_server_is_needed_or_started(tmp_path: Path) -> None:
-    command = [sys.executable, "manage.py", "benchmark", "--sections", "observe", "--format", "json"]
+    command = [sys.executable, "manage.py", "benchmark", "observe", "--format", "json"]
     options = ["--patterns", "20", "--predictions", "5", "--repeats", "1"]
     environment = {**os.environ, "PASTE_HOME": str(tmp_path / "home")}
     done = subprocess.run(

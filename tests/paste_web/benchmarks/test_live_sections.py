@@ -1,0 +1,106 @@
+"""Every live section once, in its smallest size, on real servers and workers: what it prints, and what must hold of it."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from paste_web import embedded
+from paste_web.benchmarks.live import LIVE_SECTIONS
+
+pytestmark = pytest.mark.slow
+
+SMALL = {
+    "call": "--calls 6 --levels 1,3",
+    "throughput": "--concurrent 2 --seconds 3 --session-calls 3",
+    "harm": "--pairs 1 --sessions 2 --session-calls 3",
+    "throttle": "--rounds 1 --throttles 0,100 --speed 16",
+    "preemption": "--preemptions 3",
+}
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """Where servers run that every command finds, so that they start once."""
+    with tempfile.TemporaryDirectory(prefix="paste-bench-", dir="/tmp") as folder:
+        home = Path(folder) / "home"
+        with embedded.servers(home, is_throwaway=True):
+            yield home
+
+
+def measure(section: str, home: Path) -> dict[str, Any]:
+    """The section's document, from the command as it is typed."""
+    command = [sys.executable, "manage.py", "benchmark", section, "--format", "json", *SMALL[section].split()]
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("PASTE_", "DATABASE_URL"))}
+    done = subprocess.run(
+        command,
+        cwd=settings.BASE_DIR,
+        env={**own, "PASTE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)["sections"][section]
+    assert LIVE_SECTIONS[section].show(document)
+    return document
+
+
+def test_a_call_is_timed_through_us_beside_the_bare_call_and_a_bare_round_trip(home: Path) -> None:
+    document = measure("call", home)
+    assert [level["sessions"] for level in document["levels"]] == [1, 3]
+    for level in document["levels"]:
+        waits = level["kinds"]["wait_50ms"]
+        assert waits["through_us"]["count"] == waits["bare"]["count"] == level["celery"]["count"] == 6
+        assert 50 <= waits["bare"]["p50"] < waits["through_us"]["p50"]
+        assert level["kinds"]["noop"]["bare"]["p50"] < level["celery"]["p50"]
+        for kind in level["kinds"].values():
+            assert kind["added"]["mean"] == pytest.approx(kind["through_us"]["mean"] - kind["bare"]["mean"], abs=0.01)
+    by_worker = document["database"]["noop_by_worker"]
+    for side in ("session", "worker"):
+        assert len(by_worker[side]["forms"]) == by_worker[side]["statements"] > 0
+        assert by_worker[side]["round_trips"] == by_worker[side]["statements"] + 2 * by_worker[side]["transactions"]
+    assert any(form.startswith("UPDATE tooljob") for form in by_worker["worker"]["forms"])
+
+
+def test_throughput_is_counted_with_and_without_speculation_and_its_processors_are_told_apart(home: Path) -> None:
+    document = measure("throughput", home)
+    off, on = document["rows"]
+    assert (off["sessions"], off["arm"], on["arm"]) == (2, "off", "on")
+    assert off["guesses"] == 0 < on["guesses_used"] <= on["guesses"]
+    for row in (off, on):
+        assert row["calls_a_minute"] > 0 and row["not_succeeded"] == 0
+        assert {"agents worker", "tools workers", "benchmark"} <= set(row["processors"])
+
+
+def test_wrong_guesses_run_and_serve_nothing_and_the_harm_is_told_beside_its_control(home: Path) -> None:
+    document = measure("harm", home)
+    off, wrong, again = (document["arms"][name] for name in ("off", "all_wrong", "off_again"))
+    assert off["sessions"] == wrong["sessions"] == again["sessions"] == 2
+    assert off["guesses_run"] == again["guesses_run"] == 0 < wrong["guesses_run"]
+    assert wrong["head_start_seconds"] < 0.3 * wrong["guess_seconds"], "what served was asked for a moment later"
+    assert document["rise"]["count"] == document["control"]["count"] == 1
+    assert document["verdict"].keys() == {"upper_bound", "allowed", "control_is_narrow_enough", "holds"}
+    assert document["verdict"]["holds"] is False, "one pair proves nothing"
+
+
+def test_the_throttle_takes_guesses_away_and_at_its_end_all_of_them(home: Path) -> None:
+    document = measure("throttle", home)
+    levels = {row["throttle_percent"]: row for row in document["levels"]}
+    assert list(levels) == [0, 100]
+    assert levels[0]["hits"] > levels[100]["hits"] == 0
+    assert all(row["savings"]["count"] == 3 for row in levels.values())
+
+
+def test_a_slot_is_freed_soon_after_its_guess_is_given_up(home: Path) -> None:
+    document = measure("preemption", home)
+    for kind in ("cooperative", "child"):
+        assert document["kinds"][kind]["count"] == 3
+        assert 0 < document["kinds"][kind]["p50"] < 2000
