@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 from django.core.management import execute_from_command_line
 
 from paste_web import embedded, environment
+from paste_web.benchmarks import names as benchmarks
 
-WITHOUT_SERVERS = {"help", "version", "--help", "-h", "--version", "check", "collectstatic", "refresh_vendor", "evaluate", "benchmark"}
+WITHOUT_SERVERS = {"help", "version", "--help", "-h", "--version", "check", "collectstatic", "refresh_vendor", "evaluate", "chaos"}
 
 
 def _interrupt(*_: Any) -> NoReturn:
@@ -19,11 +20,17 @@ def _interrupt(*_: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _is_without_servers(words: list[str]) -> bool:
+    if not words or words[0] in WITHOUT_SERVERS or "--help" in words:
+        return True
+    return words[0] == "benchmark" and not benchmarks.needs_servers(words[1:])
+
+
 def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background commands with it ignored
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "paste_web.settings")
-    if len(sys.argv) < 2 or sys.argv[1] in WITHOUT_SERVERS or "--help" in sys.argv:
+    if _is_without_servers(sys.argv[1:]):
         execute_from_command_line(sys.argv)
         return
     home = environment.private_folder("PASTE_HOME", Path(__file__).resolve().parent / ".paste")

@@ -36,20 +36,32 @@ DATABASES["default"]["TEST"] = {"NAME": "paste_test"}
 PASTE_LLM_BASE_URL = environment.url("PASTE_LLM_BASE_URL", "", ["http", "https"])
 PASTE_LLM_KEY = environment.text("PASTE_LLM_KEY")
 PASTE_LLM_MODEL = environment.text("PASTE_LLM_MODEL")
+# Requests at once at each model endpoint (0: no limit), and who goes first: "gain" (exposed tool gain / model pressure +
+# ageing) or "arrival".
+PASTE_MOST_MODEL_REQUESTS = environment.whole_number("PASTE_MOST_MODEL_REQUESTS", 0, most=10_000)
+PASTE_MODEL_ORDER = environment.text("PASTE_MODEL_ORDER", "gain")
+if PASTE_MODEL_ORDER not in ("gain", "arrival"):
+    environment.refuse("PASTE_MODEL_ORDER", "gain or arrival")
 
 # Tool slots, and how many of them speculation may never take.
 PASTE_TOOL_SLOTS = environment.whole_number("PASTE_TOOL_SLOTS", 6, least=1, most=1000)
 PASTE_TOOL_RESERVED = environment.whole_number("PASTE_TOOL_RESERVED", 1, most=1000)
 if PASTE_TOOL_RESERVED > PASTE_TOOL_SLOTS:
     environment.refuse("PASTE_TOOL_RESERVED", "at most PASTE_TOOL_SLOTS")
+# Calls of tools that usually take less than this are run by the session's own worker; 0 sends all to the tools workers.
+PASTE_IN_PLACE_SECONDS = environment.number("PASTE_IN_PLACE_SECONDS", 0.02)
+# Of the guesses that answered a call, the share that is run again, on slack, to see that the answer was right.
+PASTE_VERIFY_PERCENT = environment.number("PASTE_VERIFY_PERCENT", 2.0, most=100)
 # How many guesses may stand one on another: 1 supposes none to come true.
 PASTE_SPECULATION_SECONDS_A_SESSION = environment.number("PASTE_SPECULATION_SECONDS_A_SESSION", 600.0)
 PASTE_SPECULATION_SECONDS_A_MINUTE = environment.number("PASTE_SPECULATION_SECONDS_A_MINUTE", 600.0)
 PASTE_CHAIN_DEPTH = environment.whole_number("PASTE_CHAIN_DEPTH", 1, least=1, most=3)
-PASTE_MOST_QUEUED_SESSIONS = environment.whole_number("PASTE_MOST_QUEUED_SESSIONS", 1000, least=1)
 PASTE_ALLOWED_PRIVATE_HOSTS = environment.listing("PASTE_ALLOWED_PRIVATE_HOSTS")
 
+# How many sessions may wait, in all and per API key or user of the pages; how many of a key's may run (0: no limit).
 PASTE_MOST_QUEUED_SESSIONS = environment.whole_number("PASTE_MOST_QUEUED_SESSIONS", 1000, least=1)
+PASTE_MOST_QUEUED_SESSIONS_A_KEY = environment.whole_number("PASTE_MOST_QUEUED_SESSIONS_A_KEY", 250, least=1)
+PASTE_MOST_RUNNING_SESSIONS_A_KEY = environment.whole_number("PASTE_MOST_RUNNING_SESSIONS_A_KEY", 0)
 PASTE_API_TASKS_PER_MINUTE = environment.whole_number("PASTE_API_TASKS_PER_MINUTE", 600, least=1)
 
 # The demo's own web site, and its stand-ins: a network that is not there, and the pace of a model that is not there. Shown where they act.
@@ -126,6 +138,8 @@ CHANNEL_LAYERS = {
 
 CELERY_BROKER_URL = PASTE_BROKER_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A broker that hangs, or a network that swallows everything, must not hold up whoever tells it of a job: the sweep tells again.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5.0, "socket_connect_timeout": 5.0}
 # A message carries an id and an attempt and nothing else: the row is the result and the truth.
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"

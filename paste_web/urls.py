@@ -5,7 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from paste_web.pages import health, patterns, session, sessions, tools
+from paste_web.pages import health, patterns, pausing, scheduler, session, sessions, tools
 from paste_web.theme import choose_theme
 
 urlpatterns = [
@@ -25,6 +25,12 @@ urlpatterns = [
     path("tools/<int:tool_id>/revoke/", tools.revoke_tool, name="tool-revoke"),
     path("tools/<str:server>/<path:name>/", tools.tool, name="tool"),
     path("patterns/", patterns.patterns, name="patterns"),
+    path("scheduler/", scheduler.scheduler, name="scheduler"),
+    path("scheduler/live/", scheduler.scheduler_live, name="scheduler-live"),
+    path("scheduler/pause/", pausing.pause, name="pause"),
+    path("scheduler/resume/", pausing.resume, name="resume"),
+    path("scheduler/openings/<int:opening_id>/reset/", scheduler.reset_breaker, name="breaker-reset"),
+    path("scheduler/breakers/<int:breaker_id>/", scheduler.adjust_breaker, name="breaker-adjust"),
     path("api/", include("paste_web.api.urls")),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),

@@ -8,10 +8,15 @@ from django.db import models
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from speculation import policy
 from speculation.access import revoke_key
 from speculation.audited import AuditedAdmin, ReadOnlyAdmin
+from speculation.breakers_limits import adjust, refuse_impossible
+from speculation.breakers_pausing import give_up_all
+from speculation.engine.breaking import Limits
 from speculation.engine.mapping import SourceError, parse_source
 from speculation.form_fields import StorableJSONField
 from speculation.models import (
@@ -19,14 +24,20 @@ from speculation.models import (
     ApiKey,
     Approval,
     AuditEntry,
+    Breaker,
+    BreakerOpening,
     EventRecord,
     IdempotencyRecord,
+    ModelEndpoint,
+    ModelSeat,
     PatternRecord,
     Session,
     ToolJob,
+    ToolQuota,
     ToolRecord,
     WorkerPool,
 )
+from speculation.policy import DecisionRefused
 
 
 @admin.register(AgentProfile)
@@ -46,8 +57,35 @@ class WorkerPoolAdmin(AuditedAdmin):
     def get_readonly_fields(self, request: HttpRequest, row: WorkerPool | None = None) -> tuple[str, ...]:
         return ("name",) if row else ()
 
+    def write(self, row: WorkerPool, form: forms.ModelForm) -> None:
+        super().write(row, form)
+        if row.is_paused and "is_paused" in form.changed_data:
+            give_up_all()
+
     def has_delete_permission(self, request: HttpRequest, row: WorkerPool | None = None) -> bool:
         return False
+
+
+@admin.register(ModelEndpoint)
+class ModelEndpointAdmin(AuditedAdmin):
+    """A new limit holds for the seats that are given out from then on."""
+
+    list_display = ("name", "most_requests")
+    search_fields = ("name",)
+
+    def get_readonly_fields(self, request: HttpRequest, row: ModelEndpoint | None = None) -> tuple[str, ...]:
+        return ("name",) if row else ()
+
+    def has_delete_permission(self, request: HttpRequest, row: ModelEndpoint | None = None) -> bool:
+        return False
+
+
+@admin.register(ModelSeat)
+class ModelSeatAdmin(ReadOnlyAdmin):
+    list_display = ("session", "endpoint", "asked_at", "seated_at", "model_seconds", "usual_tool_seconds")
+    list_filter = ("endpoint",)
+    list_select_related = ("session", "endpoint")
+    search_fields = ("session__id", "endpoint__name")
 
 
 @admin.register(Session)
@@ -164,6 +202,18 @@ class ToolRecordAdmin(ReadOnlyAdmin):
     list_display = ("name", "server", "effect", "open_world", "enabled", "policy_version", "changed_at")
     list_filter = ("server", "effect", "enabled")
     search_fields = ("name", "server")
+    actions = ("credentials_changed",)
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("speculation.change_toolrecord"))
+
+    @admin.action(description="Their credentials changed: end what was guessed with the old ones", permissions=["decide"])
+    def credentials_changed(self, request: HttpRequest, tools: QuerySet[ToolRecord]) -> None:
+        user, why = request.user, "Said in the admin."
+        ended = sum(
+            policy.change_credentials(tool, who=user.get_username(), user=user, why=why).ended for tool in tools
+        )
+        messages.success(request, f"{ended} run{'s' if ended != 1 else ''} ended.")
 
 
 @admin.register(Approval)
@@ -172,6 +222,74 @@ class ApprovalAdmin(ReadOnlyAdmin):
     list_filter = ("level", "tool")
     list_select_related = ("tool", "agent")
     search_fields = ("tool__name", "who", "why")
+
+
+class BreakerForm(forms.ModelForm):
+    """Limits, with the reason for changing them."""
+
+    why = forms.CharField(label="Reason", max_length=500, help_text="Kept in the audit.")
+
+    class Meta:
+        model = Breaker
+        fields = ("kind", "scope", "tool", "agent", "limit", "window_seconds", "reset_seconds", "enabled")
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or self.cleaned_data
+        scope = given.get("scope", self.instance.scope)
+        if (scope != "tool" and given.get("tool")) or (scope != "agent" and given.get("agent")):
+            raise forms.ValidationError("Only the scope of a tool names a tool, and only that of an agent an agent.")
+        return given
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(*(self.cleaned_data[name] for name in ("limit", "window_seconds", "reset_seconds", "enabled")))
+
+    def _post_clean(self) -> None:
+        super()._post_clean()
+        if self.errors:
+            return
+        try:
+            refuse_impossible(self.instance, self.limits, self.cleaned_data["why"])
+        except DecisionRefused as refused:
+            self.add_error(None, str(refused))
+
+
+@admin.register(Breaker)
+class BreakerAdmin(ModelAdmin):
+    """The limits that breakers judge by; the module that owns them stores and audits every change."""
+
+    form = BreakerForm
+    list_display = ("kind", "scope", "tool", "agent", "limit", "window_seconds", "reset_seconds", "enabled")
+    list_filter = ("kind", "scope", "enabled")
+    list_select_related = ("tool", "agent")
+    search_fields = ("tool__name", "agent__name")
+
+    def get_readonly_fields(self, request: HttpRequest, row: Breaker | None = None) -> tuple[str, ...]:
+        return ("kind", "scope", "tool", "agent") if row else ()
+
+    def has_delete_permission(self, request: HttpRequest, row: Breaker | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, row: Breaker, form: BreakerForm, change: bool) -> None:
+        user = request.user
+        adjust(row, form.limits, who=user.get_username(), why=form.cleaned_data["why"], user=user)
+
+
+@admin.register(BreakerOpening)
+class BreakerOpeningAdmin(ReadOnlyAdmin):
+    """Reset on the scheduler's page."""
+
+    list_display = ("kind", "scope", "tool", "agent", "opened_at", "open_until", "closed_at", "closed_by", "reason")
+    list_filter = ("kind", "scope")
+    list_select_related = ("tool", "agent")
+    search_fields = ("tool__name", "agent__name", "reason")
+
+
+@admin.register(ToolQuota)
+class ToolQuotaAdmin(ReadOnlyAdmin):
+    list_display = ("tool", "left", "resets_at", "noted_at")
+    list_select_related = ("tool",)
+    search_fields = ("tool__name",)
 
 
 @admin.register(ApiKey)

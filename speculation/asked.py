@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from speculation import answers
 from speculation.models import JobStatus, ToolJob
 from speculation.specs import JobSpec
 from tools.base import Tool, ToolResult
@@ -60,11 +61,18 @@ class AskedCall:
         """True if this call's job was a guess at other work: only what is cut out of its result may answer."""
         return job.promoted_at is not None and job.fingerprint != self.spec.fingerprint
 
-    def cut_from(self, job: ToolJob) -> ToolResult | None:
-        """The part, or None where the job does not give it."""
-        return self.part.cut_from(job) if self.part is not None else None
-
     def is_let_down_by(self, job: ToolJob) -> bool:
         """True if this call's job has ended as a whole that does not give the part."""
         has_ended = job.status in (JobStatus.SUCCEEDED, JobStatus.FAILED)
-        return has_ended and self.is_part_of(job) and self.cut_from(job) is None
+        return has_ended and self.is_part_of(job) and self._cut_from(job) is None
+
+    def answered_by(self, job: ToolJob) -> dict[str, Any]:
+        """What the call is told by its job, which has ended and does not let it down: the payload of `call_returned`."""
+        if not self.is_part_of(job):
+            return answers.returned_by(job)
+        part = self._cut_from(job)
+        assert part is not None
+        return answers.returned(self.call_id, job.tool.name, part, job)
+
+    def _cut_from(self, job: ToolJob) -> ToolResult | None:
+        return self.part.cut_from(job) if self.part is not None else None

@@ -7,6 +7,8 @@ session_queued     {agent, task, arm, model, scripted}
 session_started    {attempt, owner}            session_resumed {attempt, owner}
 user_said          {text}                      the task itself is the first
 turn_started       {turn, attempt}             the request to the model is sent
+turn_queued        {turn}                      its endpoint serves as many requests as it may; only where a limit is set
+turn_seated        {turn}                      the wait is over, the request is sent
 first_token        {turn}
 tool_named         {turn, index, tool}
 arguments_sealed   {turn, index, call_id, tool}
@@ -28,35 +30,51 @@ call_asked         {call_id, turn, tool, arguments, effect, job, outcome: used|j
                     and `reason` says why ("not predicted", "expired", "world changed", "writes: not eligible", ...);
                     part_of: the job's own arguments, where it is a whole of which the call asks for a part; if it turns
                     out not to give that, it is discarded and the call has a second call_asked with its new job
-call_returned      {call_id, turn, tool, job, ok, content, structured, unknown_outcome}     what the model was told
+call_returned      {call_id, turn, tool, job, ok, content, structured, unknown_outcome}     what the model was told: once a
+                    call, in the transaction that ends its job or finds it ended
+check_queued       {job, of, call_id, tool}    a served guess is run again, to see whether it was right
+checked            {job, of, call_id, differs_at}      differs_at: where the two results differ, empty if nowhere
 epoch_stepped      {epoch, call_id}
 session_ended      {status, answer, error}
 """
 
 import asyncio
+import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from channels.layers import get_channel_layer
-from django.db import connection, models, transaction
+from django.db import connection, transaction
+from django.db.models import F, Q
 
-from speculation.models import EventRecord, Session
+from speculation.models import JobStatus, ResourceScope, Session, ToolJob
 
 logger = logging.getLogger(__name__)
 
 NOTICE_CHANNEL = "paste_jobs"
+GATHER_RINGS_SECONDS = 0.01
+NO_SCOPES: Mapping[str, int] = MappingProxyType({})
 
 
-class ClockTimestamp(models.Func):
-    """PostgreSQL's clock at this very row, unlike now(), which stands still within a transaction."""
-
-    function = "clock_timestamp"
-    output_field = models.DateTimeField()
+# clock_timestamp() is the clock at this very row, unlike now(), which stands still within a transaction. One statement,
+# since each one more is a round trip that somebody's call waits for.
+_FLUSH = """
+WITH stepped AS (
+    UPDATE speculation_session SET last_seq = %(last_seq)s, epoch = %(epoch)s WHERE id = %(session)s
+), told AS (
+    INSERT INTO speculation_eventrecord (session_id, seq, kind, at, payload)
+    SELECT %(session)s, seq, kind, coalesce(at, clock_timestamp()), payload
+    FROM unnest(%(seqs)s::int[], %(kinds)s::text[], %(moments)s::timestamptz[], %(payloads)s::text[]::jsonb[])
+    AS row (seq, kind, at, payload)
+)
+SELECT pg_notify(%(channel)s, key) FROM unnest(%(notices)s::text[]) AS key
+"""
 
 
 class SessionLost(Exception):
@@ -66,24 +84,17 @@ class SessionLost(Exception):
 class SessionLog:
     """One session, locked, with the events and the epoch that this transaction adds to it."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, scopes: Mapping[str, int]) -> None:
         self.session = session
-        self._rows: list[EventRecord] = []
+        self.scopes = scopes
+        """Epochs of the shared states that this transaction has locked."""
+        self._rows: list[tuple[int, str, datetime | None, str]] = []
         self._notices: list[str] = []
-        self._had_epoch = session.epoch
 
     def append(self, kind: str, at: datetime | None = None, **payload: Any) -> int:
         """Add an event; returns its seq. `at` only for what happened before this transaction began."""
         self.session.last_seq += 1
-        self._rows.append(
-            EventRecord(
-                session=self.session,
-                seq=self.session.last_seq,
-                kind=kind,
-                at=at or ClockTimestamp(),
-                payload=payload,
-            )
-        )
+        self._rows.append((self.session.last_seq, kind, at, json.dumps(payload)))
         return self.session.last_seq
 
     def notify(self, key: object) -> None:
@@ -95,48 +106,74 @@ class SessionLog:
         """True while a call that may change something runs: nothing is speculated or promoted meanwhile."""
         return self.session.epoch % 2 == 1
 
-    def begin_change(self, call_id: str) -> None:
+    def begin_change(self, call_id: str, scope: str = "") -> None:
         """The world may change from here on. A second start of the same call steps on to the next odd epoch."""
         self._step_epoch(self.session.epoch + 1 + self.session.epoch % 2, call_id)
+        self._step_scope(scope)
 
-    def end_change(self, call_id: str) -> None:
-        """The change is over, whatever came of it."""
+    def end_change(self, call_id: str, scope: str = "", *, is_over: bool = True) -> None:
+        """A change has ended, whatever came of it. `is_over`: no other of the session runs; else the epoch stays odd."""
         if self.is_changing:
-            self._step_epoch(self.session.epoch + 1, call_id)
+            self._step_epoch(self.session.epoch + (1 if is_over else 2), call_id)
+        self._step_scope(scope)
+
+    def scope_is_changing(self, scope: str) -> bool:
+        """True while a call of any session that may change this shared state runs, or will be run again."""
+        if not scope:
+            return False
+        again = Q(status=JobStatus.QUEUED, attempt__gt=0)
+        changing = Q(call_id__isnull=False) & ~Q(effect="none") & (Q(status=JobStatus.RUNNING) | again)
+        return ToolJob.objects.filter(changing, scope=scope).exists()
+
+    def _step_scope(self, scope: str) -> None:
+        if scope:
+            assert scope in self.scopes, "a change of shared state is made under the scope's lock"
+            ResourceScope.objects.filter(pk=scope).update(epoch=F("epoch") + 1)
 
     def _step_epoch(self, epoch: int, call_id: str) -> None:
         self.session.epoch = epoch
         self.append("epoch_stepped", epoch=epoch, call_id=call_id)
 
     def flush(self) -> None:
-        """Write what was gathered. Called once, by `writing`, inside its transaction."""
-        if self._notices:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT pg_notify(%s, key) FROM unnest(%s::text[]) AS key", [NOTICE_CHANNEL, self._notices]
-                )
-        if not self._rows:
+        """Write what was gathered, in one statement. Called once, by `writing`, inside its transaction."""
+        if not self._rows and not self._notices:
             return
-        EventRecord.objects.bulk_create(self._rows)
-        fields: dict[str, Any] = {"last_seq": self.session.last_seq}
-        if self.session.epoch != self._had_epoch:
-            fields["epoch"] = self.session.epoch
-        Session.objects.filter(pk=self.session.pk).update(**fields)
-        seq, pk = self.session.last_seq, self.session.pk
-        transaction.on_commit(lambda: bell.ring(pk, seq))
+        seqs, kinds, moments, payloads = [list(column) for column in zip(*self._rows, strict=True)] or [[]] * 4
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _FLUSH,
+                {
+                    "session": self.session.pk,
+                    "last_seq": self.session.last_seq,
+                    "epoch": self.session.epoch,
+                    "seqs": seqs,
+                    "kinds": kinds,
+                    "moments": moments,
+                    "payloads": payloads,
+                    "channel": NOTICE_CHANNEL,
+                    "notices": self._notices,
+                },
+            )
+        if self._rows:
+            seq, pk = self.session.last_seq, self.session.pk
+            transaction.on_commit(lambda: bell.ring(pk, seq))
 
 
 @contextmanager
-def writing(session_id: UUID, *, attempt: int | None = None) -> Iterator[SessionLog]:
+def writing(
+    session_id: UUID, *, attempt: int | None = None, scopes: Mapping[str, int] = NO_SCOPES
+) -> Iterator[SessionLog]:
     """The session's row locked for one transaction. `attempt`: the caller's ownership, checked under the lock.
+
+    `scopes`: epochs of shared states that the caller has locked before.
 
     Raises SessionLost if the attempt has moved on, Session.DoesNotExist if there is none.
     """
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         session = Session.objects.select_for_update(no_key=True).get(pk=session_id)
         if attempt is not None and (session.attempt != attempt or session.has_ended):
             raise SessionLost(f"session {session.short_id} is no longer ours")
-        session_log = SessionLog(session)
+        session_log = SessionLog(session, scopes)
         yield session_log
         session_log.flush()
 
@@ -157,14 +194,29 @@ class Bell:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = threading.Lock()
+        self._due: dict[UUID, int] = {}
+        self._sending: set[asyncio.Future[None]] = set()  # or the loop forgets them half way
 
     def ring(self, session_id: UUID, seq: int) -> None:
-        """Tell the watchers of this session, and those of the list."""
-        asyncio.run_coroutine_threadsafe(self._send(session_id, seq), self._running_loop())
+        """Tell the watchers of this session, and those of the list. Rings of one moment become one."""
+        self._running_loop().call_soon_threadsafe(self._note, session_id, seq)
 
     def forget(self) -> None:
         """After a fork the parent's loop runs in no thread of ours."""
         self._loop = None
+        self._due = {}
+
+    def _note(self, session_id: UUID, seq: int) -> None:
+        if not self._due:
+            asyncio.get_running_loop().call_later(GATHER_RINGS_SECONDS, self._ring_all)
+        self._due[session_id] = max(seq, self._due.get(session_id, 0))
+
+    def _ring_all(self) -> None:
+        due, self._due = self._due, {}
+        for session_id, seq in due.items():
+            sending = asyncio.ensure_future(self._send(session_id, seq))
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
 
     async def _send(self, session_id: UUID, seq: int) -> None:
         layer = get_channel_layer()

@@ -314,7 +314,7 @@ def waste_reason(story: Story, run: Run) -> str:
     was_asked = story.last_asked_at.get(run.key, -inf) >= run.queued_at
     if run.status == "failed":
         return "failed"
-    if run.reason in ("revoked", "paused"):
+    if run.reason in ("revoked", "paused") or run.reason.startswith("breaker open"):
         return "revoked"
     if run.status == "preempted" and run.reason not in GIVEN_UP_AS_USELESS and (was_asked or run.reason != REFUTED):
         return "preempted"

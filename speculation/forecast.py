@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 
 from speculation import events, jobs, learning, scheduler
@@ -31,9 +32,9 @@ from speculation.listening import StreamedTurn
 from speculation.models import Arm, Session, ToolJob
 from speculation.permits import Permits
 from speculation.scheduler import Forecasted, Offer
-from speculation.slack import Capacity
 from speculation.specs import JobSpec
 from speculation.toolbox import Toolbox
+from speculation.verification import draw_of
 from tools.base import SideEffect, ToolCall
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Forecast:
         self._streamed: StreamedTurn | None = None
         self._sharpener: Sharpener | None = None
         self._offers: Counter[str] = Counter()
+        self._to_check: list[ToolJob] = []
         self._launched: dict[str, ToolJob] = {}
         """Guesses that may still run, by fingerprint."""
 
@@ -89,6 +91,11 @@ class Forecast:
                     result=answer.content if answer.structured is None else answer.structured,
                 )
             )
+
+    def served(self, job: ToolJob) -> None:
+        """A guess has answered a call: a share of them is run again beside the next turn, to see that it was right."""
+        if draw_of(job.pk) * 100 < settings.PASTE_VERIFY_PERCENT:
+            self._to_check.append(job)
 
     def begin(self, turn: int) -> None:
         """Predict and speculate for this turn, while the model reads its prompt."""
@@ -128,6 +135,7 @@ class Forecast:
         try:
             if is_begin:
                 self._speculate(turn)
+                self._check_served()
             while (evidence := streamed.take()) is not None:
                 is_news = self._weigh(turn, evidence)
                 self._look_further(turn, is_news)
@@ -148,6 +156,11 @@ class Forecast:
         abstained = [{"tool": one.tool, "reason": one.reason} for one in abstentions]
         self._launch(turn, predictions, abstained)
         self._sharpener = self.predictor.sharpener(self.toolbox.traits())
+
+    def _check_served(self) -> None:
+        served, self._to_check = self._to_check, []
+        if served:
+            scheduler.verify(self.session.pk, self.session.attempt, served)
 
     def _weigh(self, turn: int, evidence: Evidence) -> bool:
         """What has become likely, or out of the question, by what the model wrote. True if that has changed anything."""
@@ -243,7 +256,7 @@ class Forecast:
             spec=self.permits.limited(spec),
             traits=box.traits,
             pattern_id=pattern_id,
-            capacity=Capacity(self.permits.most_parallel(box), box.tool.policy.min_interval_seconds),
+            capacity=self.permits.capacity(box),
         )
 
 

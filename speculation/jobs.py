@@ -1,25 +1,29 @@
 """THE STATE MACHINE: the sole writer of a job's status and call_id.
 
-Every verb takes a `SessionLog`: the session's row is locked, so its epoch is certain, and the move, the epoch's step and
+Jobs are made in new_jobs.py. Every verb takes a `SessionLog`: the session's row is locked, so its epoch is certain, and the move, the epoch's step and
 the event are one transaction. `MOVES` says from where to where; each verb adds the guards of its own. The database
 decides races: a move is one conditional UPDATE whose WHERE is the rule and whose row count is the verdict. A guard names
 columns of the job's own row only: one that joins is rewritten as `id IN (SELECT ...)`, which is not re-checked after
 waiting for a lock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+from django.db import transaction
 from django.db.models import F, Q, Value
 from django.db.models.fields import DateTimeField
-from django.db.models.functions import Cast, Now
+from django.db.models.functions import Cast, Coalesce, Now
 
+from speculation import answers, events, locks, rows
 from speculation.events import SessionLog
-from speculation.models import JobStatus, Session, ToolJob
-from speculation.specs import Guess, JobSpec
+from speculation.models import JobStatus, ToolJob
 from tools.base import SideEffect, ToolResult
 
+POOL = "tools"
+"""The pool of slots that tools run in."""
 LEASE_SECONDS = 10.0
 MOST_ATTEMPTS = 3
 
@@ -35,9 +39,10 @@ MOVES: Mapping[str, Move] = {
     "commit": Move((JobStatus.RUNNING,), JobStatus.SUCCEEDED, "job_ended"),
     "fail": Move((JobStatus.RUNNING,), JobStatus.FAILED, "job_ended"),
     "retry_lost": Move((JobStatus.RUNNING,), JobStatus.QUEUED, "job_retried"),
-    "retry_joined": Move((JobStatus.FAILED,), JobStatus.QUEUED, "job_retried"),
+    "retry_joined": Move((JobStatus.RUNNING,), JobStatus.QUEUED, "job_retried"),
     "promote": Move((JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED), None, "call_asked"),
     "preempt": Move((JobStatus.QUEUED, JobStatus.RUNNING), JobStatus.PREEMPTED, "job_preempted"),
+    "outbid": Move((JobStatus.QUEUED,), JobStatus.PREEMPTED, "job_preempted"),
     "withdraw": Move((JobStatus.QUEUED,), JobStatus.FAILED, "job_ended"),
     "discard": Move((JobStatus.SUCCEEDED,), JobStatus.DISCARDED, "job_discarded"),
     "give_back": Move((JobStatus.SUCCEEDED, JobStatus.FAILED), JobStatus.DISCARDED, "job_discarded"),
@@ -52,128 +57,62 @@ def _move(job: ToolJob, verb: str, *guards: Q, **fields: Any) -> bool:
     move = MOVES[verb]
     if move.to is not None:
         fields["status"] = move.to
-    moved = ToolJob.objects.filter(*guards, pk=job.pk, status__in=move.frm).update(**fields) == 1
-    if moved:
-        job.refresh_from_db()
-    return moved
+    return rows.update(job, ToolJob.objects.filter(*guards, pk=job.pk, status__in=move.frm), **fields)
 
 
-def _in_seconds(seconds: float) -> Any:
+def in_seconds(seconds: float) -> Any:
     """The database's clock `seconds` from now."""
     return Cast(Now() + Value(timedelta(seconds=seconds)), DateTimeField())
 
 
-def request(log: SessionLog, spec: JobSpec, call_id: str) -> ToolJob:
-    """An authoritative job: the agent asked, nothing speculated fits. IntegrityError if the call has one already."""
-    job = _new(log.session, spec, call_id=call_id, policy_version=spec.tool.policy_version)
-    job.save(force_insert=True)
-    _tell_queued(log, job)
-    return job
-
-
-def speculate(log: SessionLog, spec: JobSpec, guess: Guess) -> ToolJob | None:
-    """A speculative job, or None where the session holds or already tried the same call in this epoch."""
-    if log.is_changing or spec.effect != SideEffect.NONE:
-        return None
-    _discard_expired_twin(log, spec.fingerprint)
-    tried = (*HELD, JobStatus.FAILED)
-    if ToolJob.objects.filter(
-        session=log.session, epoch=log.session.epoch, fingerprint=spec.fingerprint, call_id=None, status__in=tried
-    ).exists():
-        return None
-    job = _new(
-        log.session,
-        spec,
-        pattern_id=guess.pattern_id,
-        probability=guess.probability,
-        utility=guess.utility,
-        policy_version=guess.policy_version,
-        start_before=_in_seconds(guess.start_within_seconds),
-    )
-    job.save(force_insert=True)
-    _tell_queued(log, job, probability=guess.probability, utility=guess.utility, sources=dict(guess.sources))
-    return job
-
-
-def _new(session: Session, spec: JobSpec, **fields: Any) -> ToolJob:
-    return ToolJob(
-        session=session,
-        tool=spec.tool,
-        pool_id=spec.pool_id,
-        arguments=dict(spec.arguments),
-        fingerprint=spec.fingerprint,
-        effect=spec.effect,
-        epoch=session.epoch,
-        repeat=ToolJob.objects.filter(session=session, fingerprint=spec.fingerprint, call_id__isnull=False).count(),
-        expected_seconds=spec.expected_seconds,
-        timeout_seconds=spec.timeout_seconds,
-        ttl_seconds=spec.ttl_seconds,
-        **fields,
-    )
-
-
-def _tell_queued(log: SessionLog, job: ToolJob, **more: Any) -> None:
-    log.append(
-        "job_queued",
-        job=str(job.pk),
-        tool=job.tool.name,
-        arguments=job.arguments,
-        effect=str(job.effect),
-        speculative=job.is_speculative,
-        call_id=job.call_id,
-        epoch=job.epoch,
-        pattern=job.pattern_id,
-        **more,
-    )
-
-
-def _discard_expired_twin(log: SessionLog, fingerprint: str) -> None:
-    twins = ToolJob.objects.filter(
-        session=log.session,
-        epoch=log.session.epoch,
-        fingerprint=fingerprint,
-        call_id=None,
-        status=JobStatus.SUCCEEDED,
-        expires_at__lte=Now(),
-    )
-    for twin in twins:
-        discard(log, twin, "expired")
+@contextmanager
+def moving(job: ToolJob) -> Iterator[SessionLog]:
+    """The locks for a move of this job: of the shared state that it changes, if any, then of its session."""
+    with transaction.atomic():
+        scopes = locks.hold_scopes([job.scope]) if job.scope and job.effect != SideEffect.NONE else {}
+        with events.writing(job.session_id, scopes=scopes) as log:
+            yield log
 
 
 def start(log: SessionLog, job: ToolJob, *, attempt: int, worker: str, policy_version: int) -> bool:
     """queued -> running, for the one worker whose message carries this attempt.
 
     A speculation starts only in its own epoch, in time, and under the policy it was admitted with; since it is made in
-    even epochs only, none starts while the world changes. A call that may change something steps the epoch here.
+    even epochs only, none starts while the world changes. A call that may change something steps the epoch here, and
+    that of the state it shares. `policy_version`: the tool's, of no matter where somebody asked for the job.
     """
-    ours = Q(attempt=attempt)
     asked = Q(call_id__isnull=False)
     still_wanted = Q(start_before__gt=Now(), epoch=log.session.epoch, policy_version=policy_version)
     started = _move(
         job,
         "start",
-        ours,
-        asked | still_wanted,
+        Q(attempt=attempt),
+        asked | still_wanted & _unchanged(log, job),
         attempt=F("attempt") + 1,
         worker=worker,
         started_at=Now(),
         ended_at=None,
-        lease_until=_in_seconds(LEASE_SECONDS),
+        lease_until=in_seconds(LEASE_SECONDS),
         expires_at=Cast(Now() + F("ttl_seconds") * Value(timedelta(seconds=1)), DateTimeField()),
     )
     if started:
         if job.effect != SideEffect.NONE and job.call_id:
             drop_speculation(log, "invalidated")
-            log.begin_change(job.call_id)
+            log.begin_change(job.call_id, job.scope)
         log.append("job_started", job=str(job.pk), attempt=job.attempt)
     return started
+
+
+def _unchanged(log: SessionLog, job: ToolJob) -> Q:
+    """The shared state that the job read, or is to read, is as it was when the job was made."""
+    return Q(scope_epoch=log.scopes[job.scope]) if job.scope and job.scope in log.scopes else Q(scope="")
 
 
 def renew(job_id: Any, attempt: int) -> bool:
     """Keep a running job's lease; False means: it is no longer ours, stop."""
     return (
         ToolJob.objects.filter(pk=job_id, attempt=attempt, status=JobStatus.RUNNING).update(
-            lease_until=_in_seconds(LEASE_SECONDS)
+            lease_until=in_seconds(LEASE_SECONDS)
         )
         == 1
     )
@@ -185,29 +124,28 @@ def commit(log: SessionLog, job: ToolJob, *, attempt: int, result: ToolResult) -
 
 
 def fail(log: SessionLog, job: ToolJob, *, attempt: int, error: str, reason: str = "failed") -> bool:
-    """running -> failed: no result. For a call: its outcome is unknown, or a joined run gets its one retry."""
+    """running -> failed: no result. For a call: its outcome is unknown."""
     return _end(log, job, "fail", attempt, ok=False, error=error, end_reason=reason)
+
+
+def fail_unasked(log: SessionLog, job: ToolJob, *, attempt: int, error: str, reason: str = "failed") -> bool:
+    """running -> failed, if nobody asked for it: the error of a guess is no answer to anything."""
+    return _end(log, job, "fail", attempt, Q(call_id=None), ok=False, error=error, end_reason=reason)
 
 
 def fail_lost(log: SessionLog, job: ToolJob) -> bool:
     """running -> failed: the worker is gone and the call must not run again. Its outcome is unknown."""
-    return _end(
-        log,
-        job,
-        "fail",
-        job.attempt,
-        Q(lease_until__lte=Now()),
-        ok=False,
-        error="worker lost",
-        end_reason="worker lost",
-    )
+    is_lost = Q(lease_until__lte=Now())
+    reason = "worker lost"
+    return _end(log, job, "fail", job.attempt, is_lost, ok=False, error=reason, end_reason=reason)
 
 
 def _end(log: SessionLog, job: ToolJob, verb: str, attempt: int, *guards: Q, ok: bool, **fields: Any) -> bool:
+    """The end of a run, and in the same transaction what its call is told, if the job is that call's own."""
     ended = _move(job, verb, Q(attempt=attempt), *guards, ended_at=Now(), **fields)
     if ended:
         if job.effect != SideEffect.NONE and job.call_id:
-            log.end_change(job.call_id)
+            log.end_change(job.call_id, job.scope, is_over=not _others_change(job))
         log.append(
             "job_ended",
             job=str(job.pk),
@@ -216,17 +154,30 @@ def _end(log: SessionLog, job: ToolJob, verb: str, attempt: int, *guards: Q, ok:
             run_seconds=(job.ended_at - job.started_at).total_seconds(),
             speculative=job.is_speculative,
         )
+        if job.call_id and not job.in_part and not log.session.has_ended:
+            log.append("call_returned", **answers.returned_by(job))
         log.notify(job.pk)
     return ended
 
 
+def _others_change(job: ToolJob) -> bool:
+    """Another call of the session that may change something runs, or is to be run again."""
+    others = ToolJob.objects.filter(session=job.session_id, call_id__isnull=False).exclude(pk=job.pk)
+    unfinished = Q(status=JobStatus.RUNNING) | Q(status=JobStatus.QUEUED, attempt__gt=0)
+    return others.filter(unfinished).exclude(effect=SideEffect.NONE).exists()
+
+
 def retry_lost(log: SessionLog, job: ToolJob) -> bool:
-    """running -> queued: its worker is gone, somebody waits for it, and running it again does no harm."""
+    """running -> queued: its worker is gone, somebody waits for it, and running it again does no harm.
+
+    What ran in place is for the tools workers now: whoever owned the session may be gone as well.
+    """
     moved = _move(
         job,
         "retry_lost",
         Q(call_id__isnull=False, lease_until__lte=Now(), attempt__lt=MOST_ATTEMPTS),
         Q(effect__in=[effect for effect in SideEffect if effect.may_repeat]),
+        pool_id=Coalesce("pool_id", Value(POOL)),
         lease_until=None,
         enqueued_at=Now(),
     )
@@ -235,16 +186,13 @@ def retry_lost(log: SessionLog, job: ToolJob) -> bool:
     return moved
 
 
-def retry_joined(log: SessionLog, job: ToolJob) -> bool:
-    """failed -> queued, once: a call had joined a speculation that then failed; it gets a run of its own."""
+def retry_joined(log: SessionLog, job: ToolJob, *, attempt: int) -> bool:
+    """running -> queued, once: a call had joined a guess that came to nothing; it gets a run of its own."""
     moved = _move(
         job,
         "retry_joined",
-        Q(call_id__isnull=False, promoted_at__isnull=False, attempt=1),
-        ended_at=None,
+        Q(call_id__isnull=False, promoted_at__isnull=False, attempt=attempt) & Q(attempt=1),
         lease_until=None,
-        error="",
-        end_reason="",
         enqueued_at=Now(),
     )
     if moved:
@@ -252,20 +200,28 @@ def retry_joined(log: SessionLog, job: ToolJob) -> bool:
     return moved
 
 
-def promote(log: SessionLog, job: ToolJob, call_id: str, *, policy_version: int) -> bool:
+def promote(
+    log: SessionLog, job: ToolJob, call_id: str, *, policy_version: int, in_part: bool = False
+) -> bool:
     """The agent asked for exactly this, or for a part of it: the job is its call's from now on. Nothing is copied.
 
-    The epoch's equality also forbids it while the world changes: speculations belong to even epochs.
+    The epoch's equality also forbids it while the world changes: speculations belong to even epochs. Shared state
+    must be unchanged as well. `in_part`: what the call is told has to be cut out of the result.
     """
-    return _move(
+    promoted = _move(
         job,
         "promote",
         Q(call_id__isnull=True, transformed=False, epoch=log.session.epoch, policy_version=policy_version),
         Q(expires_at__isnull=True) | Q(expires_at__gt=Now()),
+        _unchanged(log, job),
         call_id=call_id,
+        in_part=in_part,
         promoted_at=Now(),
         start_before=None,
     )
+    if promoted and job.status == JobStatus.RUNNING:
+        log.notify(job.pk)  # its worker: it runs for somebody now
+    return promoted
 
 
 def withdraw(log: SessionLog, job: ToolJob) -> bool:
@@ -280,7 +236,16 @@ def withdraw(log: SessionLog, job: ToolJob) -> bool:
 
 def preempt(log: SessionLog, job: ToolJob, reason: str) -> bool:
     """queued or running -> preempted, if nobody asked for it. The row is given up at once; its worker lets go later."""
-    moved = _move(job, "preempt", Q(call_id__isnull=True), end_reason=reason)
+    return _give_up(log, job, "preempt", reason)
+
+
+def outbid(log: SessionLog, job: ToolJob) -> bool:
+    """queued -> preempted, if nobody asked for it: a better guess takes its slot. One that runs keeps it."""
+    return _give_up(log, job, "outbid", "replaced by a better guess")
+
+
+def _give_up(log: SessionLog, job: ToolJob, verb: str, reason: str) -> bool:
+    moved = _move(job, verb, Q(call_id__isnull=True), end_reason=reason)
     if moved:
         if job.started_at is None:  # no worker has it, so nothing has to let go
             ToolJob.objects.filter(pk=job.pk).update(ended_at=Now())
@@ -318,8 +283,9 @@ def give_back(log: SessionLog, job: ToolJob, reason: str) -> bool:
     moved = _move(
         job,
         "give_back",
-        Q(call_id__isnull=False, promoted_at__isnull=False, effect=SideEffect.NONE),
+        Q(call_id__isnull=False, promoted_at__isnull=False, in_part=True, effect=SideEffect.NONE),
         call_id=None,
+        in_part=False,
         promoted_at=None,
         end_reason=reason,
     )

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
 RECONNECT_SECONDS = 0.5
+CONNECT_SECONDS = 10
 
 
 class Listener:
@@ -35,6 +36,7 @@ class Listener:
         self._listening = threading.Event()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+        self._has_lost = False
 
     @contextmanager
     def waiting_for(self, *keys: object) -> Iterator[threading.Event]:
@@ -70,13 +72,16 @@ class Listener:
     def _listen(self) -> None:
         while not self._stopping.is_set():
             try:
-                with psycopg.connect(self._url, autocommit=True) as listening:
+                with psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_SECONDS) as listening:
                     listening.execute(f"LISTEN {NOTICE_CHANNEL}")
+                    if self._has_lost:
+                        forget_dead_connections()
                     self._listening.set()
                     self._wake_all()  # what was said while we were away is lost: everybody looks for himself
                     self._hand_out(listening)
-            except psycopg.Error as problem:
+            except (psycopg.Error, OSError) as problem:
                 logger.warning("lost the notice connection (%s), connecting again", type(problem).__name__)
+                self._has_lost = True
                 self._stopping.wait(RECONNECT_SECONDS)
 
     def _hand_out(self, listening: psycopg.Connection[Any]) -> None:
@@ -111,6 +116,17 @@ def stop_listening() -> None:
     """End this process's listeners, before their database goes away."""
     for key in [key for key in _listeners if key[0] == os.getpid()]:
         _listeners.pop(key).stop()
+
+
+def forget_dead_connections() -> None:
+    """Replace what has died in this process's pool.
+
+    Whatever ended this connection (a restart, a failover) has mostly ended those that lie idle in the pool too, and each
+    would fail whoever takes it next. Asking here costs nothing when all is well, as a check at every use would.
+    """
+    pool = getattr(connection, "pool", None)
+    if pool is not None and not pool.closed:
+        pool.check()
 
 
 def assert_outside_transaction() -> None:

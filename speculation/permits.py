@@ -4,8 +4,12 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from speculation.models import Approval, Arm, Session, ToolRecord
-from speculation.specs import JobSpec
+from django.db.models.functions import Now
+
+from speculation.breakers_open import first_against, open_now, refusal
+from speculation.models import Approval, Arm, BreakerOpening, Session, ToolRecord
+from speculation.slack import Capacity
+from speculation.specs import START_WITHIN_SECONDS, JobSpec
 from speculation.toolbox import BoxedTool, Toolbox
 from speculation.verdicts import is_speculable, newest_approval
 
@@ -22,6 +26,8 @@ class Permits:
         self._session, self._toolbox = session, toolbox
         self._approvals: dict[int, Approval | None] = {}
         self._draw = canary_draw(session)
+        self._openings: list[BreakerOpening] = []
+        self._now = datetime.max.replace(tzinfo=UTC)  # the database's clock at the last refresh; before, all has expired
 
     def refresh(self) -> int:
         """Read what moved since the last time. Returns the session's epoch as of now."""
@@ -31,7 +37,9 @@ class Permits:
             if record.pk not in self._approvals or record.policy_version != box.record.policy_version:
                 self._approvals[record.pk] = newest_approval(record, self._session.agent)
             self._toolbox[record.name] = replace(box, record=record)
-        return Session.objects.values_list("epoch", flat=True).get(pk=self._session.pk)
+        self._openings = list(open_now())
+        epoch, self._now = Session.objects.values_list("epoch", Now()).get(pk=self._session.pk)
+        return int(epoch)
 
     def against(self, spec: JobSpec) -> str:
         """The first reason against running this before it is asked for; empty if there is none."""
@@ -42,7 +50,8 @@ class Permits:
             arguments=spec.arguments,
             pool=None,  # whether speculation is paused is looked up under the pool's lock, at admission
             canary_draw=self._draw,
-            now=datetime.now(UTC),
+            now=self._now,
+            broken=refusal(first_against(self._openings, spec.tool.pk, self._session.agent_id)),
         )
         if verdict.allowed and self._session.arm != Arm.ON:
             return f"{self._session.arm}: nothing runs early"
@@ -51,12 +60,16 @@ class Permits:
     def limited(self, spec: JobSpec) -> JobSpec:
         """The job with the lifetime that the decision allows its result."""
         approval = self._approvals.get(spec.tool.pk)
-        if approval is None or approval.ttl_seconds is None:
+        if approval is None:
             return spec
-        return replace(spec, ttl_seconds=min(spec.ttl_seconds, approval.ttl_seconds))
+        allowed = spec.ttl_seconds if approval.ttl_seconds is None else approval.ttl_seconds
+        if approval.expires_at is not None:  # nothing is served that the decision does not outlive, however late it starts
+            allowed = min(allowed, (approval.expires_at - self._now).total_seconds() - START_WITHIN_SECONDS)
+        return replace(spec, ttl_seconds=max(0.0, min(spec.ttl_seconds, allowed)))
 
-    def most_parallel(self, box: BoxedTool) -> int:
-        """How many calls of the tool may run at once."""
-        approval = self._approvals.get(box.record.pk)
+    def capacity(self, box: BoxedTool) -> Capacity:
+        """How many calls of the tool may run at once, and how fast one after the other."""
+        approval, policy = self._approvals.get(box.record.pk), box.tool.policy
         limit = approval.max_parallel if approval else None
-        return min(box.tool.policy.max_parallel, limit) if limit else box.tool.policy.max_parallel
+        most = min(policy.max_parallel, limit + policy.reserved) if limit else policy.max_parallel
+        return Capacity(most, policy.min_interval_seconds, policy.reserved)

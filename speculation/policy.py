@@ -30,6 +30,8 @@ from tools.base import Tool
 
 LONGEST_TTL_SECONDS = 86_400
 MOST_PARALLEL = 1000
+DECIDABLE_LEVELS = tuple(level for level in ApprovalLevel if level != ApprovalLevel.REVIEW)
+"""What a person may decide; a tool is sent to review by what it did."""
 
 
 class PolicyError(Exception):
@@ -122,40 +124,90 @@ def switch(tool: ToolRecord, on: bool, *, who: str, why: str = "", user: Abstrac
         held = locks.hold_tool(tool.pk)
         if held.enabled == on:
             return Change(held, None, 0)
-        reason = "" if on else f"switched off by {who}"
+        reason = "" if on else f"switched off by {who}: {why}" if why else f"switched off by {who}"
         before, after = {"enabled": held.enabled}, {"enabled": on}
         _step(
             held, "switched on" if on else "switched off", who, user, why,
-            before=before, after=after, enabled=on, disabled_reason=reason,
+            before=before, after=after, enabled=on, disabled_reason=reason[:500],
         )  # fmt: skip
     return Change(held, None, _give_up_older_jobs(held))
 
 
+def send_to_review(tool: ToolRecord, why: str) -> Change | None:
+    """Take back a decision that lets the tool run early, until someone decides anew. None where there was none."""
+    with transaction.atomic(durable=True):
+        held = locks.hold_tool(tool.pk)
+        before = _newest_that_runs(held)
+        if before is None:
+            return None
+        approval = Approval.objects.create(
+            tool=held, definition_hash=held.definition_hash, level=ApprovalLevel.REVIEW, who="system", why=why
+        )
+        _step(held, "sent to review", "system", None, why, before=_summary(before), after=_summary(approval))
+    return Change(held, approval, _give_up_older_jobs(held))
+
+
+def _newest_that_runs(tool: ToolRecord) -> Approval | None:
+    """The newest decision that still lets some agent run the tool early."""
+    for_all = newest_approval(tool, None)
+    newer = Approval.objects.filter(tool=tool, level__in=RUNNING_LEVELS, pk__gte=for_all.pk if for_all else 0)
+    return newer.order_by("-id").first()
+
+
+def distrust(tool: ToolRecord, why: str) -> None:
+    """Serve nothing that is held of the tool from here on: it may be wrong. The decision stays; the caller gives up."""
+    with transaction.atomic(durable=True):
+        held = locks.hold_tool(tool.pk)
+        _step(held, "held results distrusted", "system", None, why, before=None, after=None)
+
+
 def register_tool(server: str, tool: Tool) -> ToolRecord:
-    """The tool's row, made or brought up to date. A changed definition ends what its approval allowed."""
+    """The tool's row, made or brought up to date. A changed definition ends what its approval allowed.
+
+    Changed credentials leave the approval, but end what was guessed under the old ones: they may be shown other things.
+    """
     declared = {
         "definition": tool.definition,
         "definition_hash": tool.definition_hash,
+        "credentials_hash": tool.credentials,
         "effect": str(tool.policy.effect),
         "open_world": tool.policy.open_world,
     }
     record, is_new = ToolRecord.objects.get_or_create(
         server=server, name=tool.name, defaults={**declared, "mean_seconds": tool.policy.expected_seconds}
     )
-    if is_new or record.definition_hash == tool.definition_hash:
+    if is_new or _is_as_registered(record, tool):
         return record
     with transaction.atomic(durable=True):
         held = locks.hold_tool(record.pk)
-        if held.definition_hash == tool.definition_hash:
+        if _is_as_registered(held, tool):
             return held
-        before, after = {"definition": held.definition}, {"definition": tool.definition}
-        _step(
-            held, "definition changed", "system", None, "Registered with another definition than before.",
-            before=before, after=after, changed_at=Now(), **declared,
-        )  # fmt: skip
+        if held.definition_hash == tool.definition_hash:
+            _step(
+                held, "credentials changed", "system", None, "Registered with other credentials than before.",
+                before=None, after=None, **declared,
+            )  # fmt: skip
+        else:
+            before, after = {"definition": held.definition}, {"definition": tool.definition}
+            _step(
+                held, "definition changed", "system", None, "Registered with another definition than before.",
+                before=before, after=after, changed_at=Now(), **declared,
+            )  # fmt: skip
     _give_up_older_jobs(held)
     held.refresh_from_db()
     return held
+
+
+def _is_as_registered(record: ToolRecord, tool: Tool) -> bool:
+    return (record.definition_hash, record.credentials_hash) == (tool.definition_hash, tool.credentials)
+
+
+def change_credentials(tool: ToolRecord, *, who: str, why: str, user: AbstractBaseUser | None = None) -> Change:
+    """What the tool signs in with is another now: end what was guessed before. The decision stays."""
+    with transaction.atomic(durable=True):
+        held = locks.hold_tool(tool.pk)
+        _step(held, "credentials changed", who, user, why, before=None, after=None)
+    return Change(held, None, _give_up_older_jobs(held))
 
 
 def _refuse_impossible_terms(
@@ -187,8 +239,8 @@ def _refuse_broken_rule(argument_rule: Mapping[str, Any]) -> None:
 
 
 def _refuse_impossible_level(tool: ToolRecord, level: str, may_tell_outsiders: bool) -> None:
-    if level not in ApprovalLevel.values:
-        raise DecisionRefused(f"There is no level {level!r}; there are {', '.join(ApprovalLevel.values)}.")
+    if level not in DECIDABLE_LEVELS:
+        raise DecisionRefused(f"There is no level {level!r}; there are {', '.join(DECIDABLE_LEVELS)}.")
     if level in RUNNING_LEVELS and tool.effect in WRITING:
         raise DecisionRefused(f"{tool.name} writes: it never runs before it is asked for.")
     if level in RUNNING_LEVELS and tool.open_world and not may_tell_outsiders:

@@ -10,8 +10,9 @@ from django.db.models import Aggregate, CharField, Count, F, FloatField, Q, Quer
 from django.db.models.functions import Cast, Extract
 from django.utils import timezone
 
+from speculation.breakers_open import open_now
 from speculation.figures import Figures, compute
-from speculation.models import Arm, EventRecord, Origin, PatternRecord, Session, ToolJob, WorkerPool
+from speculation.models import Arm, BreakerScope, EventRecord, Origin, PatternRecord, Session, ToolJob, WorkerPool
 from speculation.story import Story
 
 LEAST_CALLS_FOR_USUAL = 20
@@ -37,7 +38,10 @@ class Told:
 def pause_reason() -> str:
     """Why no speculation runs at present; empty where it does."""
     paused = WorkerPool.objects.filter(is_paused=True).values_list("pause_reason", flat=True).first()
-    return "" if paused is None else paused or "paused"
+    if paused is not None:
+        return paused or "paused"
+    opening = open_now().filter(scope=BreakerScope.ALL).first()
+    return f"breaker open: {opening.reason}" if opening else ""
 
 
 def events_after(session_id: UUID, seq: int) -> Sequence[EventRecord]:

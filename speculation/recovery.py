@@ -3,17 +3,21 @@
 Every agents worker sweeps; several at once do no harm, since each step is a move that one caller wins.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db.models import F, Q, QuerySet
+from django.db import InterfaceError, OperationalError
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from speculation import events, jobs
+from speculation import jobs
 from speculation.events import SessionLog
-from speculation.models import JobStatus, Session, SessionStatus, ToolJob
-from speculation.submission import hand_over
+from speculation.models import JobStatus, ResourceScope, Session, SessionStatus, ToolJob
+from speculation.submission import hand_over_again
 from speculation.worker import enqueue
+
+logger = logging.getLogger(__name__)
 
 TELL_AGAIN_AFTER = timedelta(seconds=5)
 """How long a queued job or session waits before the broker is told again."""
@@ -29,17 +33,26 @@ def sweep() -> dict[str, int]:
         "speculations_too_late": _each(
             _late_speculations(), lambda log, job: jobs.preempt(log, job, "not started in time")
         ),
+        "guesses_outdated": _each(
+            _outdated_guesses(), lambda log, job: bool(jobs.drop_speculation(log, "invalidated", [job]))
+        ),
         "results_expired": _each(_expired_results(), lambda log, job: jobs.discard(log, job, "expired")),
         "sessions_handed_over": _hand_over_sessions(),
     }
 
 
 def _each(found: QuerySet[ToolJob], act: Callable[[SessionLog, ToolJob], bool]) -> int:
+    """How many it did something to. A row that nothing can be done with must not keep the sweep from those behind it."""
     count = 0
     for job in found.select_related("tool")[:MOST_AT_ONCE]:
-        with events.writing(job.session_id) as log:
-            job.refresh_from_db()
-            count += act(log, job)
+        try:
+            with jobs.moving(job) as log:
+                job.refresh_from_db()
+                count += act(log, job)
+        except (OperationalError, InterfaceError):  # the database is away, for the others as well
+            raise
+        except Exception:
+            logger.exception("could not recover job %s; the others go on", job.pk)
     return count
 
 
@@ -82,6 +95,13 @@ def _late_speculations() -> QuerySet[ToolJob]:
     return ToolJob.objects.filter(status=JobStatus.QUEUED, call_id=None, start_before__lte=Now())
 
 
+def _outdated_guesses() -> QuerySet[ToolJob]:
+    """Of shared state that has changed in another session: none can be served, some still run."""
+    epoch_now = ResourceScope.objects.filter(pk=OuterRef("scope")).values("epoch")
+    held = ToolJob.objects.filter(call_id=None, status__in=jobs.HELD).exclude(scope="")
+    return held.exclude(scope_epoch=Subquery(epoch_now))
+
+
 def _expired_results() -> QuerySet[ToolJob]:
     return ToolJob.objects.filter(status=JobStatus.SUCCEEDED, call_id=None, expires_at__lte=Now())
 
@@ -98,5 +118,5 @@ def _hand_over_sessions() -> int:
     found = list(Session.objects.filter(unclaimed | orphaned).values_list("pk", flat=True)[:MOST_AT_ONCE])
     Session.objects.filter(pk__in=found, status=SessionStatus.QUEUED).update(lease_until=Now() + TELL_AGAIN_AFTER)
     for session_id in found:
-        hand_over(session_id)
+        hand_over_again(session_id)
     return len(found)

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
+from django.db.models.functions import Coalesce, Now
 
-from speculation import events, scheduler
+from speculation import answers, events, scheduler, worker
 from speculation.agent.types import (
     ArgumentsSealed,
     FirstToken,
@@ -37,11 +39,6 @@ from tools.running import clean_text
 ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.DISCARDED)
 """Statuses in which a call's job is done; discarded where it was a whole that did not give the call its part."""
 
-UNKNOWN_OUTCOME = (
-    "The outcome of this call is unknown: its worker was lost while it ran, and running it again might do it twice. "
-    "Check what has happened before you go on."
-)
-
 
 class Cancelled(SessionStopped):
     """Somebody asked for the session's end."""
@@ -58,6 +55,7 @@ class SessionRuntime:
         self.session = session
         self.toolbox = toolbox
         self.forecast = forecast
+        self._deadline = time.monotonic() + _seconds_left(session)
         self._nudge = threading.Event()  # set when somebody wants something of the session, such as its end
 
     @contextmanager
@@ -75,12 +73,12 @@ class SessionRuntime:
         self.forecast.user_said(text)
 
     def turn_started(self, turn: int) -> None:
-        self._check()
+        self.check()
         self._append("turn_started", turn=turn, attempt=self.session.attempt)
         self.forecast.begin(turn)
 
     def streamed(self, turn: int, event: ModelEvent) -> None:
-        self._check()
+        self.check()
         match event:
             case FirstToken():
                 self._append("first_token", turn=turn)
@@ -143,52 +141,67 @@ class SessionRuntime:
 
     def _answer_group(self, turn: int, calls: Sequence[RequestedCall]) -> dict[str, Message]:
         unknown = [call for call in calls if call.tool not in self.toolbox]
-        answers = self._refuse(turn, unknown)
+        answered = self._refuse(unknown)
         asked = [self._asked(turn, call) for call in calls if call.tool in self.toolbox]
-        while asked:  # again only where a call had joined a whole that then did not give the part
-            answers |= self._collect(asked, scheduler.serve(self.session.pk, self.session.attempt, asked))
-            asked = [call for call in asked if call.call_id not in answers]
-        return answers
+        while asked:  # again only where a call had joined a whole: it is told when that has ended, or finds another job
+            answered |= self._collect(asked, scheduler.serve(self.session.pk, self.session.attempt, asked))
+            asked = [call for call in asked if call.call_id not in answered]
+        return answered
 
     def _asked(self, turn: int, call: RequestedCall) -> AskedCall:
         box = self.toolbox[call.tool]
         asked = AskedCall(call.call_id, turn, box.spec_of(call.arguments), part=box.part_of(call.arguments))
         return replace(asked, reason=self.forecast.why_unserved(asked))
 
-    def _refuse(self, turn: int, calls: Sequence[RequestedCall]) -> dict[str, Message]:
+    def _refuse(self, calls: Sequence[RequestedCall]) -> dict[str, Message]:
+        """There is nothing to run, so this is where their answers come from."""
         payloads = [
-            _returned(turn, call.call_id, call.tool, None, ok=False, content=self.toolbox.refusal(call.tool))
+            answers.returned(call.call_id, call.tool, ToolResult(ok=False, content=self.toolbox.refusal(call.tool)))
             for call in calls
         ]
-        return self._tell_returned(payloads)
+        if payloads:
+            with events.writing(self.session.pk, attempt=self.session.attempt) as log:
+                for payload in payloads:
+                    log.append("call_returned", **payload)
+        return {payload["call_id"]: answer_message(payload) for payload in payloads}
 
-    def _collect(self, asked: Sequence[AskedCall], jobs: Sequence[ToolJob]) -> dict[str, Message]:
-        """Wait for the calls' jobs, each answered as it ends, until all are or one has ended that answers nothing.
+    def _collect(self, asked: Sequence[AskedCall], served: Sequence[ToolJob]) -> dict[str, Message]:
+        """Run what runs here, then wait for the others. What each call is told stands in the log with its job's end."""
+        assert_outside_transaction()
+        for call, job in zip(asked, served, strict=True):
+            if scheduler.runs_here(job, self.session.attempt):
+                job.session, job.tool = self.session, call.spec.tool
+                worker.perform(job)
+        both = list(zip(asked, served, strict=True))
+        told = {call.call_id: self._told(call, job) for call, job in both if job.status in ENDED}
+        pending = {job.pk: call for call, job in both if job.status not in ENDED}
+        return told | self._wait_for(pending) if pending else told
+
+    def _told(self, call: AskedCall, job: ToolJob) -> Message:
+        """What the model is told of a call whose job has ended."""
+        if job.promoted_at is not None and job.status == JobStatus.SUCCEEDED:
+            self.forecast.served(job)
+        return answer_message(call.answered_by(job))
+
+    def _wait_for(self, pending: dict[UUID, AskedCall]) -> dict[str, Message]:
+        """Until all these jobs have ended, or a whole has, of which `serve` has to tell the part.
 
         No connection is held while nothing happens.
         """
-        assert_outside_transaction()
-        pending = {job.pk: call for call, job in zip(asked, jobs, strict=True)}
-        answers: dict[str, Message] = {}
+        told: dict[str, Message] = {}
         with listener().waiting_for(*pending, self.session.pk) as bell:
             while True:
-                ended = ToolJob.objects.select_related("tool").filter(pk__in=pending, status__in=ENDED)
-                payloads = [_returned_by(pending.pop(job.pk), job) for job in ended]
-                answers |= self._tell_returned([payload for payload in payloads if payload])
-                if not pending or None in payloads:
-                    return answers
-                self._check()
+                for job in ToolJob.objects.select_related("tool").filter(pk__in=pending, status__in=ENDED):
+                    call = pending.pop(job.pk)
+                    if job.in_part or job.status == JobStatus.DISCARDED:
+                        return told
+                    told[call.call_id] = self._told(call, job)
+                if not pending:
+                    return told
+                self.check()
                 connection.close()
                 bell.wait(LOOK_AGAIN_SECONDS)
                 bell.clear()
-
-    def _tell_returned(self, payloads: Sequence[dict[str, Any]]) -> dict[str, Message]:
-        if not payloads:
-            return {}
-        with events.writing(self.session.pk, attempt=self.session.attempt) as log:
-            for payload in payloads:
-                log.append("call_returned", **payload)
-        return {payload["call_id"]: answer_message(payload) for payload in payloads}
 
     # The session's own state
 
@@ -196,9 +209,9 @@ class SessionRuntime:
         events.append(self.session.pk, kind, as_attempt=self.session.attempt, **payload)
         connection.close()  # back to the pool: what follows is a wait for the model
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Raises SessionStopped where the session is to end. Reads the row only when nudged."""
-        if self.session.timeout_seconds and time.time() > self._deadline:
+        if time.monotonic() > self._deadline:
             raise TimedOut(f"The session did not end within {self.session.timeout_seconds:g} s.")
         if not self._nudge.is_set():
             return
@@ -206,42 +219,10 @@ class SessionRuntime:
         if Session.objects.filter(pk=self.session.pk, cancel_requested_at__isnull=False).exists():
             raise Cancelled("cancelled")
 
-    @property
-    def _deadline(self) -> float:
-        started_at = self.session.started_at
-        return (started_at.timestamp() if started_at else time.time()) + (self.session.timeout_seconds or 0.0)
 
-
-def _returned_by(call: AskedCall, job: ToolJob) -> dict[str, Any] | None:
-    """What the call's ended job found of it. None: nothing, so the call needs another job."""
-    if job.status == JobStatus.DISCARDED or call.is_let_down_by(job):
-        return None
-    if job.status == JobStatus.FAILED:
-        return _returned(
-            call.turn, call.call_id, job.tool.name, job, ok=False, content=UNKNOWN_OUTCOME, unknown_outcome=True
-        )
-    result = call.cut_from(job) if call.is_part_of(job) else ToolResult.from_json(job.result)
-    assert result is not None
-    return _returned(call.turn, call.call_id, job.tool.name, job, result.ok, result.content, result.structured)
-
-
-def _returned(
-    turn: int,
-    call_id: str,
-    tool: str,
-    job: ToolJob | None,
-    ok: bool,
-    content: str,
-    structured: Any = None,
-    unknown_outcome: bool = False,
-) -> dict[str, Any]:
-    return {
-        "turn": turn,
-        "call_id": call_id,
-        "tool": tool,
-        "job": str(job.pk) if job else None,
-        "ok": ok,
-        "content": content,
-        "structured": structured,
-        "unknown_outcome": unknown_outcome,
-    }
+def _seconds_left(session: Session) -> float:
+    """By the database's clock, which no worker's wrong one can move."""
+    if not session.timeout_seconds:
+        return float("inf")
+    ran = Session.objects.values_list(Now() - Coalesce("started_at", Now()), flat=True).get(pk=session.pk)
+    return session.timeout_seconds - ran.total_seconds()

@@ -1,8 +1,8 @@
 """Authoritative calls first; the slack is for speculation, which gives way at once.
 
 `serve` answers what an agent asked for: a speculation that fits is promoted, one of the same work before one of a whole
-that the call is a part of; else a job is requested. `speculate` spends free slots on the best bids. `make_room` preempts
-the least useful speculation when real work finds no slot.
+that the call is a part of; else a job is requested, for which the least useful speculation gives way where no slot is free
+(preemption.py). `speculate` spends free slots on the best bids; `verify` on second runs of what was served.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,20 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, Q
 
-from speculation import events, jobs, locks, slack
+from speculation import breakers_open, events, jobs, locks, new_jobs, slack
 from speculation.asked import AskedCall
 from speculation.engine.scheduling import Verdict, admit
 from speculation.engine.types import Prediction, ToolTraits
 from speculation.engine.utility import Bid
 from speculation.events import SessionLog
-from speculation.models import JobStatus, ToolJob, ToolRecord, WorkerPool
+from speculation.jobs import POOL
+from speculation.leases import owner
+from speculation.models import EventRecord, JobStatus, ToolJob, ToolRecord, WorkerPool
+from speculation.preemption import make_room
 from speculation.slack import Budget, Capacity
-from speculation.specs import Guess, JobSpec
+from speculation.specs import START_WITHIN_SECONDS, Guess, JobSpec
 from speculation.worker import enqueue
 from tools.base import SideEffect
 
@@ -39,10 +43,12 @@ WHY_UNSERVED: Mapping[str, str] = {
     "slot needed": "preempted: a slot was needed",
 }
 
+NOT_WAITED_FOR = "quicker in place"
+"""A guess that no worker has begun, of a call that takes less time than to wait for one."""
 NOT_IN_WHOLE = "the whole did not give this part"
 
-START_WITHIN_SECONDS = 5.0
-"""A speculation that found no worker by then has lost most of its head start: it is dropped."""
+MOST_GUESSES = 8
+"""So many guesses at a call are looked at, the newest first: one may be held in an epoch, older ones have ended."""
 
 
 @dataclass(frozen=True)
@@ -79,57 +85,104 @@ def serve(session_id: UUID, attempt: int, asked: Sequence[AskedCall]) -> list[To
     """One job a call, in order, each the call's own: promoted, requested, or already there (a resumed session).
 
     A whole that has ended without giving its call the part is given up here, in the same transaction that finds the call
-    another job.
+    another job. A call in place is started here too, and is then the caller's to run: see `runs_here`.
     """
     with transaction.atomic():
-        tools = locks.share_tools(call.spec.tool.pk for call in asked)
-        with events.writing(session_id, attempt=attempt) as log:
-            served = [_serve_one(log, call, tools[call.spec.tool.pk]) for call in asked]
+        tools = locks.share_tools(call.spec.tool.pk for call in asked if call.spec.effect == SideEffect.NONE)
+        lock_scopes = locks.share_scopes if tools else locks.hold_scopes
+        scopes = lock_scopes(call.spec.scope for call in asked)
+        with events.writing(session_id, attempt=attempt, scopes=scopes) as log:
+            known = _known_jobs(log, asked)
+            served = [_serve_one(log, call, tools, known) for call in asked]
     if any(job.status == JobStatus.QUEUED for job in served):
-        make_room(asked[0].spec.pool_id)
+        make_room(POOL, {call.spec.tool.pk: call.spec.max_parallel for call in asked})
     return served
 
 
-def _serve_one(log: SessionLog, asked: AskedCall, tool: ToolRecord) -> ToolJob:
-    existing = ToolJob.objects.select_related("tool").filter(session=log.session, call_id=asked.call_id).first()
+def runs_here(job: ToolJob, attempt: int) -> bool:
+    """True if `serve` has just started it for the owner of its session to run, who holds it under this attempt."""
+    return job.status == JobStatus.RUNNING and job.pool_id is None and job.worker == _in_place(attempt)
+
+
+def _in_place(attempt: int) -> str:
+    return f"{owner()} in place, attempt {attempt}"
+
+
+def _known_jobs(log: SessionLog, asked: Sequence[AskedCall]) -> list[ToolJob]:
+    """The calls' own jobs, then the newest guesses that may answer them; results only where needed."""
+    fingerprints = {fingerprint for call in asked for fingerprint in call.fingerprints}
+    related = Q(call_id__in=[call.call_id for call in asked]) | Q(call_id=None, fingerprint__in=fingerprints)
+    found = ToolJob.objects.filter(related, session=log.session).order_by(F("call_id").asc(nulls_last=True), "-created_at")
+    return list(found.select_related("tool").defer("result")[: MOST_GUESSES * len(asked)])
+
+
+def _serve_one(
+    log: SessionLog, asked: AskedCall, tools: Mapping[int, ToolRecord], known: Sequence[ToolJob]
+) -> ToolJob:
+    existing = next((job for job in known if job.call_id == asked.call_id), None)
     if existing is not None:
         if not asked.is_let_down_by(existing):
+            _tell_part(log, asked, existing)
             return existing
         jobs.give_back(log, existing, NOT_IN_WHOLE)
         asked = replace(asked, part=None, reason=NOT_IN_WHOLE)
-    return _promote(log, asked, tool) or _request(log, asked)
+    return _promote(log, asked, tools, known) or _request(log, asked, known)
 
 
-def _request(log: SessionLog, asked: AskedCall) -> ToolJob:
-    reason = _why_not(log, asked)
-    job = jobs.request(log, asked.spec, asked.call_id)
+def _tell_part(log: SessionLog, asked: AskedCall, job: ToolJob) -> None:
+    """A part is told by whoever finds its whole ended: the worker that ran it knows nothing of parts."""
+    if job.in_part and job.status == JobStatus.SUCCEEDED:
+        told = EventRecord.objects.filter(session=log.session, kind="call_returned", payload__call_id=asked.call_id)
+        if not told.exists():
+            _tell_returned(log, asked, job)
+
+
+def _request(log: SessionLog, asked: AskedCall, known: Sequence[ToolJob]) -> ToolJob:
+    reason = _why_not(log, asked, known)
+    job = new_jobs.request(log, asked.spec, asked.call_id)
     _tell_asked(log, asked, job, "requested", reason)
-    enqueue(job)
+    if job.pool_id is None:
+        jobs.start(log, job, attempt=0, worker=_in_place(log.session.attempt), policy_version=job.policy_version)
+    else:
+        enqueue(job)
     return job
 
 
-def _promote(log: SessionLog, asked: AskedCall, tool: ToolRecord) -> ToolJob | None:
+def _promote(
+    log: SessionLog, asked: AskedCall, tools: Mapping[int, ToolRecord], known: Sequence[ToolJob]
+) -> ToolJob | None:
     if asked.spec.effect != SideEffect.NONE:
         return None
-    for job in _fitting(log, asked):
-        if jobs.promote(log, job, asked.call_id, policy_version=tool.policy_version):
+    version = tools[asked.spec.tool.pk].policy_version
+    for job in _fitting(log, asked, known):
+        if job.status == JobStatus.QUEUED and asked.spec.pool_id is None:
+            jobs.preempt(log, job, NOT_WAITED_FOR)
+            continue
+        in_part = job.fingerprint != asked.spec.fingerprint
+        if jobs.promote(log, job, asked.call_id, policy_version=version, in_part=in_part):
             _tell_asked(log, asked, job, OUTCOMES[job.status], "")
             if job.status == JobStatus.QUEUED:
                 enqueue(job)  # again, and more urgent: the second delivery finds nothing to start
+            if job.status == JobStatus.SUCCEEDED:
+                _tell_returned(log, asked, job)
             return job
     return None
 
 
-def _fitting(log: SessionLog, asked: AskedCall) -> list[ToolJob]:
+def _tell_returned(log: SessionLog, asked: AskedCall, job: ToolJob) -> None:
+    """The call's answer, out of its ended job, which gives it."""
+    log.append("call_returned", **asked.answered_by(job))
+
+
+def _fitting(log: SessionLog, asked: AskedCall, known: Sequence[ToolJob]) -> list[ToolJob]:
     """Held guesses that may answer the call: one of the same work, then a whole that it is a part of."""
-    held = ToolJob.objects.filter(
-        session=log.session,
-        epoch=log.session.epoch,
-        fingerprint__in=asked.fingerprints,
-        call_id=None,
-        status__in=jobs.HELD,
-    )
-    return sorted(filter(asked.may_be_answered_by, held), key=lambda job: asked.fingerprints.index(job.fingerprint))
+    held = [
+        job
+        for job in known
+        if job.call_id is None and job.epoch == log.session.epoch and job.status in jobs.HELD and not job.transformed
+    ]
+    fitting = [job for job in held if job.fingerprint in asked.fingerprints and asked.may_be_answered_by(job)]
+    return sorted(fitting, key=lambda job: asked.fingerprints.index(job.fingerprint))
 
 
 def _tell_asked(log: SessionLog, asked: AskedCall, job: ToolJob, outcome: str, reason: str) -> None:
@@ -148,18 +201,17 @@ def _tell_asked(log: SessionLog, asked: AskedCall, job: ToolJob, outcome: str, r
     )
 
 
-def _why_not(log: SessionLog, asked: AskedCall) -> str:
+def _why_not(log: SessionLog, asked: AskedCall, known: Sequence[ToolJob]) -> str:
     """Why no speculation served this call: the fate of the last one that might have, else the caller's reason."""
     if asked.spec.effect != SideEffect.NONE:
         return "writes: not eligible"
-    last = (
-        ToolJob.objects.filter(session=log.session, fingerprint__in=asked.fingerprints, call_id=None)
-        .order_by("-created_at")
-        .first()
-    )
+    guesses = (job for job in known if job.call_id is None and job.fingerprint in asked.fingerprints)
+    last = next(guesses, None)
     if last is None:
         return asked.reason
     if last.epoch != log.session.epoch:
+        return "world changed"
+    if last.scope and last.scope_epoch != log.scopes.get(last.scope):
         return "world changed"
     if last.status == JobStatus.FAILED:
         return "speculative run failed"
@@ -178,8 +230,9 @@ def speculate(session_id: UUID, attempt: int, forecasted: Forecasted) -> Launche
                 _tell_predicted(log, forecasted, [], {})
             return Launched()
         tools = locks.share_tools(offer.spec.tool.pk for offer in forecasted.offers)
-        pool = locks.hold_pool(forecasted.offers[0].spec.pool_id)
-        with events.writing(session_id, attempt=attempt) as log:
+        scopes = locks.share_scopes(offer.spec.scope for offer in forecasted.offers)
+        pool = locks.hold_pool(POOL)
+        with events.writing(session_id, attempt=attempt, scopes=scopes) as log:
             offers = [offer for offer in forecasted.offers if _is_current(log, forecasted, offer, tools)]
             verdicts = _admit(log, pool, offers)
             by_fingerprint = {offer.spec.fingerprint: offer for offer in offers}
@@ -205,16 +258,13 @@ def _admit(log: SessionLog, pool: WorkerPool, offers: Sequence[Offer]) -> list[V
     traits = {offer.spec.tool.name: offer.traits for offer in offers}
     budget = Budget(settings.PASTE_SPECULATION_SECONDS_A_SESSION, settings.PASTE_SPECULATION_SECONDS_A_MINUTE)
     free = slack.measure(pool, log.session, capacities, fingerprints, budget)
-    return admit([offer.bid for offer in offers], free, traits)
+    broken = breakers_open.refusals([offer.spec.tool for offer in offers], log.session.agent_id)
+    return admit([offer.bid for offer in offers], replace(free, broken=broken), traits)
 
 
 def _launch(log: SessionLog, verdict: Verdict, offer: Offer) -> ToolJob | None:
-    if verdict.preempt is not None:
-        replaced = ToolJob.objects.get(pk=verdict.preempt)
-        if replaced.session_id == log.session.pk:
-            jobs.preempt(log, replaced, "replaced by a better guess")
-        else:
-            _preempt(replaced, "replaced by a better guess")
+    if verdict.preempt is not None and not _outbid(log, ToolJob.objects.get(pk=verdict.preempt)):
+        return None
     prediction = verdict.bid.prediction
     guess = Guess(
         pattern_id=offer.pattern_id,
@@ -224,10 +274,18 @@ def _launch(log: SessionLog, verdict: Verdict, offer: Offer) -> ToolJob | None:
         start_within_seconds=START_WITHIN_SECONDS,
         sources=prediction.sources,
     )
-    job = jobs.speculate(log, offer.spec, guess)
+    job = new_jobs.speculate(log, offer.spec, guess)
     if job is not None:
         enqueue(job)
     return job
+
+
+def _outbid(log: SessionLog, queued: ToolJob) -> bool:
+    """False: a worker has begun it since the slots were counted, or a call asked for it. Then its slot is taken."""
+    if queued.session_id == log.session.pk:
+        return jobs.outbid(log, queued)
+    with events.writing(queued.session_id) as its_log:
+        return jobs.outbid(its_log, queued)
 
 
 def _tell_predicted(
@@ -262,31 +320,18 @@ def _chain(prediction: Prediction) -> dict[str, Any]:
     return {"after": after} if after else {}
 
 
-def make_room(pool_id: str) -> int:
-    """Preempt as many of the least useful speculations as real work lacks slots. Returns how many gave way."""
-    if _lacking(pool_id, slots=None) <= 0:
-        return 0
+def verify(session_id: UUID, attempt: int, served: Sequence[ToolJob]) -> list[ToolJob]:
+    """Run served guesses again, on slack, to check them. None is checked once the world or the approval has moved on."""
     with transaction.atomic():
-        pool = locks.hold_pool(pool_id)
-        lacking = _lacking(pool_id, slots=pool.slots)
-        if lacking <= 0:
-            return 0
-        least_useful = ToolJob.objects.filter(
-            pool_id=pool_id, call_id=None, status__in=[JobStatus.QUEUED, JobStatus.RUNNING]
-        ).order_by("utility", "-created_at")[:lacking]
-        return sum(_preempt(job, "slot needed") for job in least_useful)
-
-
-def _lacking(pool_id: str, slots: int | None) -> int:
-    """How many jobs more than slots are queued or running, those given up not counted: they let go by themselves."""
-    active = ToolJob.objects.filter(slack.holding_a_slot(), pool_id=pool_id).exclude(status=JobStatus.PREEMPTED)
-    return active.count() - (_slots_of(pool_id) if slots is None else slots)
-
-
-def _slots_of(pool_id: str) -> int:
-    return WorkerPool.objects.values_list("slots", flat=True).get(pk=pool_id)
-
-
-def _preempt(job: ToolJob, reason: str) -> bool:
-    with events.writing(job.session_id) as log:
-        return jobs.preempt(log, job, reason)
+        tools = locks.share_tools(job.tool_id for job in served)
+        scopes = locks.share_scopes(job.scope for job in served)
+        pool = locks.hold_pool(POOL)
+        with events.writing(session_id, attempt=attempt, scopes=scopes) as log:
+            checks = []
+            for job in served:
+                is_current = (job.epoch, job.policy_version) == (log.session.epoch, tools[job.tool_id].policy_version)
+                is_unchanged = not job.scope or job.scope_epoch == scopes[job.scope]
+                if is_current and is_unchanged and slack.measure(pool, log.session, {}, ()).free_slots > 0:
+                    checks.append(new_jobs.check(log, job, START_WITHIN_SECONDS))
+                    enqueue(checks[-1])
+    return checks

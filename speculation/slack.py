@@ -1,7 +1,8 @@
 """Which jobs take a slot, and what is free for speculation right now, counted in the database under the pool's lock."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -33,17 +34,26 @@ class Budget:
 
 @dataclass(frozen=True)
 class Capacity:
-    """What one tool bears: calls at once, and seconds from the beginning of one call to that of the next."""
+    """What one tool bears: calls at once, and seconds from the beginning of one call to that of the next.
+
+    `reserved`: of the calls at once, those that guesses leave to real calls.
+    """
 
     most_parallel: int
     min_interval_seconds: float = 0.0
+    reserved: int = 0
+
+    @property
+    def for_guesses(self) -> int:
+        """Where only one call is borne at a time, a real one takes it back when it comes."""
+        return max(min(1, self.most_parallel), self.most_parallel - self.reserved)
 
 
 def measure(
     pool: WorkerPool,
     session: Session,
     capacities: Mapping[str, Capacity],
-    fingerprints: Iterable[str],
+    fingerprints: Collection[str],
     budget: Budget = Budget(),
 ) -> Slack:
     """The slack for this session's bids. `capacities`: by tool name."""
@@ -69,12 +79,19 @@ def measure(
             if status == JobStatus.QUEUED and call_id is None
         ],
         held=frozenset(held.values_list("fingerprint", flat=True)),
-        tool_free={tool: one.most_parallel - by_tool[tool] for tool, one in capacities.items()},
+        tool_free={tool: one.for_guesses - by_tool[tool] for tool, one in capacities.items()},
         tool_wait_seconds=_waits(capacities),
         session_budget_seconds=budget.session_seconds - _spent(Q(session=session)),
         budget_seconds=budget.minute_seconds - _spent(Q(created_at__gt=Now() - timedelta(minutes=1))),
         paused=pool.is_paused,
+        throttled=frozenset(one for one in fingerprints if _share_of(session, one) * 100 < pool.throttle_percent),
     )
+
+
+def _share_of(session: Session, fingerprint: str) -> float:
+    """In [0, 1): drawn by the call and the world it would be made in, so that asking again changes nothing."""
+    drawn = hashlib.sha256(f"{session.pk} {session.epoch} {fingerprint}".encode()).digest()
+    return int.from_bytes(drawn[:6]) / 2**48
 
 
 def _spent(which: Q) -> float:

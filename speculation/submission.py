@@ -5,7 +5,7 @@ Errors::
     SubmissionRefused
     ├── UnknownScriptedTask   a scripted agent can only do its own tasks; `.tasks` lists them
     ├── InvalidTask           empty, too long, or with characters that cannot be stored
-    └── QueueFull             too many sessions wait; `.retry_after_seconds`
+    └── QueueFull             too many sessions wait, in all or of this party; `.retry_after_seconds`
 """
 
 import logging
@@ -16,16 +16,22 @@ from uuid import UUID
 
 from celery import current_app
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 
-from speculation import events, sessions
+from speculation import events, sessions, waiting_room
 from speculation.agent import demo
 from speculation.models import AgentProfile, ApiKey, Arm, ModelKind, Origin, Session, SessionStatus, SpeculationMode
+from speculation.parties import party_of
+from speculation.waiting_room import NoRoom
 
 logger = logging.getLogger(__name__)
 
 LONGEST_TASK_CHARACTERS = 20_000
+AGENTS_QUEUE = "agents"
 
 
 class SubmissionRefused(Exception):
@@ -37,11 +43,11 @@ class InvalidTask(SubmissionRefused):
 
 
 class QueueFull(SubmissionRefused):
-    """Too many sessions wait already."""
+    """As many sessions wait as may; the message says until when."""
 
-    def __init__(self, waiting: int) -> None:
-        super().__init__(f"{waiting} sessions wait already. Try again later.")
-        self.retry_after_seconds = 10
+    def __init__(self, found: NoRoom) -> None:
+        super().__init__(str(found))
+        self.retry_after_seconds = found.retry_after_seconds
 
 
 class UnknownScriptedTask(SubmissionRefused):
@@ -61,6 +67,7 @@ def submit_task(
     timeout_seconds: float | None = None,
     labels: Mapping[str, str] | None = None,
     submitted_by: ApiKey | None = None,
+    user: AbstractBaseUser | None = None,
     origin: Origin = Origin.TASK,
     world: Mapping[str, Any] | None = None,
     pair: Session | None = None,
@@ -68,14 +75,15 @@ def submit_task(
 ) -> Session:
     """Store a session and hand it to the agents workers. `draw` in [0, 1) decides holdout and canary.
 
+    submitted_by, user: the API key or the user of the pages whose share of the workers it is to use; neither: ours.
     Stored means that it will run even if the broker is away just now: the sweep finds it. Raises SubmissionRefused.
     """
     check_task(agent, task)
     if agent.model_kind == ModelKind.RECORDED and not (world and world.get("root")):
         raise InvalidTask(f'The agent "{agent.name}" stands for a recorded one: it only lives recordings again, by `replay`.')
-    waiting = Session.objects.filter(status=SessionStatus.QUEUED).count()
-    if waiting >= settings.PASTE_MOST_QUEUED_SESSIONS:
-        raise QueueFull(waiting)
+    party = party_of(submitted_by, user, origin)
+    if found := waiting_room.look(party):  # cheap: most who are to be refused never write anything
+        raise QueueFull(found)
     with transaction.atomic():
         session = Session.objects.create(
             agent=agent,
@@ -88,12 +96,15 @@ def submit_task(
             timeout_seconds=timeout_seconds,
             labels=dict(labels or {}),
             submitted_by=submitted_by,
+            party=party,
             world=dict(world or {}),
             pair=pair,
         )
         _tell_queued(session)
         if pair is not None:
             Session.objects.filter(pk=pair.pk).update(pair=session)
+        if found := waiting_room.enter(party):  # last, so that the lock is held for a moment only
+            raise QueueFull(found)
         session_id = session.pk
         transaction.on_commit(lambda: hand_over(session_id))
     session.refresh_from_db()
@@ -144,11 +155,39 @@ def model_name_of(agent: AgentProfile) -> str:
 
 
 def hand_over(session_id: UUID) -> None:
-    """Tell the agents workers. If the broker is away, the sweep finds the session and tells them later."""
+    """Tell the agents workers that a session waits: which one runs is decided when one of them is free.
+
+    If the broker is away, the sweep finds the session and tells them later.
+    """
     try:
-        current_app.send_task("speculation.run_session", args=[str(session_id)], queue="agents", retry=False)
+        current_app.send_task("speculation.run_session", args=[str(session_id)], queue=AGENTS_QUEUE, retry=False)
     except (BrokerError, OSError) as problem:
         logger.warning("the broker is away (%s); the sweep will hand over %s", type(problem).__name__, session_id)
+
+
+def hand_over_again(session_id: UUID) -> bool:
+    """For the sweep: tell the workers once more, unless the broker holds a message for everyone who waits. True: told.
+
+    Without this a long queue would be told of again and again while its messages wait, and they would outlast it.
+    """
+    lost = Q(status=SessionStatus.RUNNING, lease_until__lte=Now())
+    waiting = Session.objects.filter(Q(status=SessionStatus.QUEUED) | lost).count()
+    if (held := _messages_held()) is not None and held >= waiting:
+        return False
+    hand_over(session_id)
+    return True
+
+
+def _messages_held() -> int | None:
+    """Messages for the agents workers that none has taken yet; None where the broker cannot say."""
+    try:
+        with current_app.producer_or_acquire() as producer:
+            try:
+                return int(producer.channel.queue_declare(AGENTS_QUEUE, passive=True).message_count)
+            except producer.connection.channel_errors:  # a queue that holds nothing is not there
+                return 0
+    except (BrokerError, OSError):
+        return None
 
 
 def cancel_session(session: Session) -> bool:

@@ -3,14 +3,13 @@
 import logging
 import threading
 from typing import Any
-from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
 
-from speculation import durations, learning, recovery, sessions, worlds
+from speculation import admission, breakers, durations, learning, recovery, sessions, worlds
 from speculation.agent.loop import AgentLoop
 from speculation.agent.types import Outcome, SessionStopped
 from speculation.clients import model_for, user_for
@@ -21,6 +20,8 @@ from speculation.history import events_of
 from speculation.leases import keeper, owner
 from speculation.models import Arm, Session, SessionStatus
 from speculation.runtime import Cancelled, SessionRuntime
+from speculation.seated_model import seated
+from speculation.submission import hand_over
 from speculation.toolbox import Toolbox
 
 logger = logging.getLogger(__name__)
@@ -28,24 +29,34 @@ logger = logging.getLogger(__name__)
 SWEEP_EVERY_SECONDS = 2.0
 MOST_ATTEMPTS = 10
 """A session that takes its worker down with it must not take down every other one after that."""
-UNREACHABLE = (OperationalError, InterfaceError)
-"""The database is away. Its other errors are our own mistakes: trying again elsewhere would only repeat them."""
+UNREACHABLE = (OperationalError, InterfaceError, InternalError)
+"""The database is away, or (InternalError) has ended a transaction in which this process hung. Its other errors are our own mistakes: trying again elsewhere would only repeat them."""
 
 
 @shared_task(name="speculation.run_session", ignore_result=True)
 def run_session(session_id: str) -> None:
-    """Run a session to its end, from wherever its log has got to. A second delivery finds it taken."""
+    """Run the session whose turn it is to its end, from wherever its log has got to.
+
+    The message only says that a session waits; the one it names may come later, or run already.
+    """
     try:
-        session = sessions.claim(UUID(session_id), owner())
+        session = admission.admit(owner())
         if session is not None:
             with keeper.keeping(session.pk):
                 _run(session)
-    except SessionLost:
-        logger.warning("session %s went on elsewhere", session_id)
+            _call_next()
+    except SessionLost as lost:
+        logger.warning("%s", lost)
     except UNREACHABLE as problem:  # the lease runs out, and the sweep hands the session to a worker that can
-        logger.warning("left session %s to the sweep: %s", session_id, type(problem).__name__)
+        logger.warning("left a session to the sweep: %s", type(problem).__name__)
     finally:
         connection.close()
+
+
+def _call_next() -> None:
+    """Whom a limit held back may start now that a session has ended."""
+    if waiting := admission.next_held_back():
+        hand_over(waiting)
 
 
 def _run(session: Session) -> None:
@@ -79,7 +90,7 @@ def _live(session: Session) -> Outcome:
     with runtime.listening(), model_for(session) as model:
         sessions.begin(session)
         loop = AgentLoop(
-            model=model,
+            model=seated(model, session, runtime.check),
             user=user_for(session),
             host=runtime,
             tools=toolbox.specs(),
@@ -114,6 +125,7 @@ def _sweep_for_ever() -> None:
     while not pause.wait(SWEEP_EVERY_SECONDS):
         try:
             recovery.sweep()
+            breakers.watch()
             durations.measure()
         except DatabaseError as problem:
             logger.warning("the sweep found no database: %s", type(problem).__name__)

@@ -8,7 +8,8 @@ from datetime import datetime
 from django.db.models import Avg, Count, F, Q
 from django.db.models.functions import Extract
 
-from speculation.models import Approval, ToolJob, ToolRecord, WorkerPool
+from speculation.breakers_open import first_against, open_now, refusal
+from speculation.models import Approval, BreakerOpening, ToolJob, ToolRecord, WorkerPool
 from speculation.verdicts import WRITING, Verdict, is_speculable
 from tools.base import SideEffect
 
@@ -29,6 +30,8 @@ class ToolRow:
     approval: Approval | None
     verdict: Verdict
     measured: Measured
+    opening: BreakerOpening | None = None
+    """The breaker that keeps it from running early for any agent."""
 
     @property
     def writes(self) -> bool:
@@ -42,33 +45,39 @@ class ToolRow:
         return f"{word}: {self.verdict.reason}" if self.verdict.reason else word
 
 
+@dataclass(frozen=True)
+class House:
+    """What may stop any tool: the paused pool, the open breakers; and the moment that is judged."""
+
+    paused: WorkerPool | None
+    openings: Sequence[BreakerOpening]
+    now: datetime
+
+
 def tool_rows(tools: Iterable[ToolRecord], now: datetime) -> list[ToolRow]:
     """One row a tool, in the given order."""
     tools = list(tools)
     approvals: dict[int, list[Approval]] = defaultdict(list)
     for approval in Approval.objects.filter(tool__in=tools).select_related("agent").order_by("-id"):
         approvals[approval.tool_id].append(approval)
-    paused = WorkerPool.objects.filter(is_paused=True).first()
+    house = House(WorkerPool.objects.filter(is_paused=True).first(), list(open_now()), now)
     measured = _measure(tools)
-    return [_row(tool, approvals[tool.pk], paused, measured.get(tool.pk, Measured()), now) for tool in tools]
+    return [_row(tool, approvals[tool.pk], house, measured.get(tool.pk, Measured())) for tool in tools]
 
 
-def _row(
-    tool: ToolRecord, newest_first: Sequence[Approval], paused: WorkerPool | None, measured: Measured, now: datetime
-) -> ToolRow:
+def _row(tool: ToolRecord, newest_first: Sequence[Approval], house: House, measured: Measured) -> ToolRow:
     """The verdict for all agents; where that is a no, the one for the first agent that has a yes of its own."""
-    for_all = _judge(tool, _counting(newest_first, None), paused, now)
-    chosen = for_all
+    chosen = _judge(tool, _counting(newest_first, None), house, None)
     for agent_id in dict.fromkeys(approval.agent_id for approval in newest_first if approval.agent_id):
         if chosen.allowed:
             break
-        verdict = _judge(tool, _counting(newest_first, agent_id), paused, now)
+        verdict = _judge(tool, _counting(newest_first, agent_id), house, agent_id)
         if verdict.allowed and verdict.approval is not None:
             limits = ", ".join(filter(None, [verdict.reason, f"agent {verdict.approval.agent}"]))
             chosen = Verdict(True, limits, verdict.approval)
     if not chosen.allowed and chosen.approval is None and newest_first:
-        chosen = _judge(tool, newest_first[0], paused, now)
-    return ToolRow(tool, chosen.approval, chosen, measured)
+        chosen = _judge(tool, newest_first[0], house, newest_first[0].agent_id)
+    return ToolRow(tool, chosen.approval, chosen, measured, first_against(house.openings, tool.pk, None))
 
 
 def _counting(newest_first: Sequence[Approval], agent_id: int | None) -> Approval | None:
@@ -76,10 +85,18 @@ def _counting(newest_first: Sequence[Approval], agent_id: int | None) -> Approva
     return next((approval for approval in newest_first if approval.agent_id in (None, agent_id)), None)
 
 
-def _judge(tool: ToolRecord, approval: Approval | None, paused: WorkerPool | None, now: datetime) -> Verdict:
+def _judge(tool: ToolRecord, approval: Approval | None, house: House, agent_id: int | None) -> Verdict:
     """The verdict on the tool as a whole. One of unknown effect is judged by its calls that only read."""
-    effect = SideEffect.NONE if tool.effect == SideEffect.UNKNOWN else tool.effect
-    return is_speculable(tool, approval, effect=effect, arguments=None, pool=paused, canary_draw=0.0, now=now)
+    return is_speculable(
+        tool,
+        approval,
+        effect=SideEffect.NONE if tool.effect == SideEffect.UNKNOWN else tool.effect,
+        arguments=None,
+        pool=house.paused,
+        canary_draw=0.0,
+        now=house.now,
+        broken=refusal(first_against(house.openings, tool.pk, agent_id)),
+    )
 
 
 def _measure(tools: Sequence[ToolRecord]) -> dict[int, Measured]:

@@ -4,15 +4,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+
 from speculation.agent.types import ToolSpec
 from speculation.asked import Part
 from speculation.engine.types import ToolTraits
+from speculation.jobs import POOL
 from speculation.models import AgentProfile, ToolRecord
 from speculation.specs import JobSpec
 from speculation.worker import find_tool
 from tools.base import SideEffect, Tool, ToolCall
 
-POOL = "tools"
 MEASURED_FROM_RUNS = 5
 """From so many runs on, a tool's measured mean replaces the duration it declares."""
 
@@ -28,18 +30,25 @@ class BoxedTool:
     def expected_seconds(self) -> float:
         return self.record.mean_seconds if self.record.runs >= MEASURED_FROM_RUNS else self.tool.policy.expected_seconds
 
+    @property
+    def runs_in_place(self) -> bool:
+        """True if it takes less time than the way to a tools worker and back."""
+        return self.expected_seconds < settings.PASTE_IN_PLACE_SECONDS
+
     def spec_of(self, arguments: Mapping[str, Any]) -> JobSpec:
         """The job that a call with these arguments would be."""
         policy = self.tool.policy
         return JobSpec(
             tool=self.record,
-            pool_id=POOL,
+            pool_id=None if self.runs_in_place else POOL,
             arguments=arguments,
             fingerprint=self._fingerprint_of(arguments),
             effect=self.tool.effect_of(arguments),
             expected_seconds=self.expected_seconds,
             timeout_seconds=policy.timeout_seconds,
             ttl_seconds=policy.ttl_seconds,
+            scope=policy.scope,
+            max_parallel=policy.max_parallel,
         )
 
     def part_of(self, arguments: Mapping[str, Any]) -> Part | None:

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from speculation.engine.scheduling import Refused
 from speculation.models import AgentProfile, Approval, ApprovalLevel, ToolRecord, WorkerPool
 from tools.base import SideEffect
 
@@ -44,16 +45,17 @@ def is_speculable(
     pool: WorkerPool | None,
     canary_draw: float,
     now: datetime,
+    broken: Refused | None = None,
 ) -> Verdict:
     """May this call run before it is asked for? Pure: everything it looks at is an argument.
 
     `effect`: of this very call. `arguments`: None asks about the tool as a whole. `canary_draw`: in [0, 1), one for a
-    session's life.
+    session's life. `broken`: what breakers_open has against it.
     """
     against = (
         _against_effect(effect)
         or _against_approval(tool, approval, canary_draw, now)
-        or _against_now(tool, pool)
+        or _against_now(tool, pool, broken)
         or _against_arguments(approval, arguments)
     )
     if against:
@@ -74,6 +76,8 @@ def _against_approval(tool: ToolRecord, approval: Approval | None, canary_draw: 
         return "not approved"
     if approval.level == ApprovalLevel.NEVER:
         return f"refused by {approval.who}"
+    if approval.level == ApprovalLevel.REVIEW:
+        return f"needs review: {approval.why}"
     if approval.definition_hash != tool.definition_hash:
         return "definition changed since its approval"
     if approval.expires_at is not None and approval.expires_at <= now:
@@ -85,12 +89,12 @@ def _against_approval(tool: ToolRecord, approval: Approval | None, canary_draw: 
     return ""
 
 
-def _against_now(tool: ToolRecord, pool: WorkerPool | None) -> str:
+def _against_now(tool: ToolRecord, pool: WorkerPool | None, broken: Refused | None) -> str:
     if not tool.enabled:
         return tool.disabled_reason or "switched off"
     if pool is not None and pool.is_paused:
         return pool.pause_reason or "speculation is paused"
-    return ""
+    return str(broken or "")
 
 
 def _against_arguments(approval: Approval | None, arguments: Mapping[str, Any] | None) -> str:

@@ -8,7 +8,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,21 +18,28 @@ from uuid import UUID
 from celery import shared_task
 from celery.signals import worker_process_init
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
-from speculation import events, jobs, locks
-from speculation.leases import owner
-from speculation.models import ToolJob, ToolRecord
+from speculation import breakers, events, jobs, locks
+from speculation.events import SessionLog
+from speculation.leases import AWAY, owner
+from speculation.models import JobStatus, ToolJob, ToolRecord
 from speculation.notices import listener
+from speculation.verification import difference
+from speculation.yielding import low_priority, raise_all
 from tools import catalog
-from tools.base import Tool, ToolContext, ToolResult, ToolStopped
+from tools.base import SideEffect, Tool, ToolContext, ToolResult, ToolStopped
 from tools.running import execute
 
 logger = logging.getLogger(__name__)
 
 KILL_AFTER_SECONDS = 15.0
 """Grace past a tool's own timeout before the worker's process is replaced: the last resort."""
+STORE_AGAIN_AFTER_SECONDS = (0.1, 0.5, 2.0)
+"""Within a lease: after that the sweep has taken the job back."""
 AUTHORITATIVE_PRIORITY, SPECULATIVE_PRIORITY = 0, 6  # on Redis 0 is the most urgent
 
 
@@ -64,14 +73,15 @@ def run_job(job_id: str, attempt: int) -> None:
 
 def start(job_id: UUID, attempt: int) -> ToolJob | None:
     """The started job, or None: preempted, too late, superseded, or another delivery of the same message won."""
-    session_id, tool_id = ToolJob.objects.values_list("session_id", "tool_id").get(pk=job_id)
+    job = ToolJob.objects.select_related("tool").defer("result").get(pk=job_id)
+    changes = job.effect != SideEffect.NONE
     with transaction.atomic():
-        tool = locks.share_tools([tool_id])[tool_id]
-        with events.writing(session_id) as log:
-            job = ToolJob.objects.select_related("tool").get(pk=job_id)
-            job.session = log.session
+        tool = job.tool if job.call_id else locks.share_tools([job.tool_id])[job.tool_id]
+        scopes = (locks.hold_scopes if changes else locks.share_scopes)([job.scope])
+        with events.writing(job.session_id, scopes=scopes) as log:
             if log.session.has_ended:
                 return None
+            job.session = log.session
             started = jobs.start(log, job, attempt=attempt, worker=owner(), policy_version=tool.policy_version)
     return job if started else None
 
@@ -79,12 +89,27 @@ def start(job_id: UUID, attempt: int) -> ToolJob | None:
 def perform(job: ToolJob) -> None:
     """Run a started job's tool and store what came of it, unless the job was given up meanwhile."""
     try:
-        with holding(job) as should_stop:
+        with holding(job) as should_stop, low_priority() if job.is_speculative else nullcontext():
             result = _run(job, should_stop)
     except ToolStopped:
-        _let_go(job)
+        _insist(partial(_let_go, job))
     else:
-        _finish(job, result)
+        _insist(partial(_finish, job, result))
+
+
+def _insist(store: Callable[[], None]) -> None:
+    """Again, shortly, where the database's connection was lost: the moves refuse what is done already, so twice is once.
+
+    What has been done and cannot be told would end as an unknown outcome.
+    """
+    for pause_seconds in STORE_AGAIN_AFTER_SECONDS:
+        try:
+            return store()
+        except AWAY as problem:
+            logger.warning("could not store what came of a job (%s), trying again", type(problem).__name__)
+            connection.close()
+            time.sleep(pause_seconds)
+    return store()
 
 
 def _run(job: ToolJob, should_stop: Callable[[], bool]) -> ToolResult:
@@ -142,37 +167,74 @@ def _watch(job: ToolJob, noticed: threading.Event, ended: threading.Event, stop:
             if time.monotonic() > deadline or not jobs.renew(job.pk, job.attempt):
                 stop.set()
                 return
-        except DatabaseError as problem:  # the lease decides: without renewal the sweep takes the job back
+            if job.is_speculative and _has_been_asked_for(job):
+                raise_all()
+        except AWAY as problem:  # the lease decides: without renewal the sweep takes the job back
             logger.warning("could not renew the lease of job %s: %s", job.pk, type(problem).__name__)
         finally:
             connection.close()  # a thread's connection goes back at once: nobody closes it later
 
 
+def _has_been_asked_for(job: ToolJob) -> bool:
+    return ToolJob.objects.filter(pk=job.pk, call_id__isnull=False).exists()
+
+
 def _finish(job: ToolJob, result: ToolResult) -> None:
     """Commit the result; an error answer of a run nobody asked for is a failure, and is never served."""
     attempt = job.attempt
-    with events.writing(job.session_id) as log:
-        job.refresh_from_db()
-        if result.ok or job.call_id is not None:
-            done = jobs.commit(log, job, attempt=attempt, result=result)
-        else:
-            done = jobs.fail(log, job, attempt=attempt, error=result.content)
-        if not done:
+    with jobs.moving(job) as log:
+        is_guess_that_failed = not result.ok and jobs.fail_unasked(
+            log, job, attempt=attempt, error=result.content, reason=result.failure or "failed"
+        )
+        if not (is_guess_that_failed or jobs.commit(log, job, attempt=attempt, result=result)):
             jobs.release(log, job, attempt=attempt)
+        differs_at = _judge(log, job) if job.verifies_id and job.status == JobStatus.SUCCEEDED else None
+    if differs_at is not None:
+        _count_check(job, differs_at)
+    _heed(job, result)
+
+
+def _judge(log: SessionLog, check: ToolJob) -> str:
+    """Where a second run and the served result differ; empty if nowhere. The second run is then done with."""
+    served = ToolJob.objects.get(pk=check.verifies_id)
+    differs_at = difference(
+        ToolResult.from_json(served.result), ToolResult.from_json(check.result), find_tool(check.tool).volatile
+    )
+    jobs.discard(log, check, "diverged" if differs_at else "verified")
+    log.append("checked", job=str(check.pk), of=str(served.pk), call_id=served.call_id, differs_at=differs_at)
+    return differs_at
+
+
+def _heed(job: ToolJob, result: ToolResult) -> None:
+    """What the other side said of itself: how much more it takes, or that it does not know us."""
+    if result.quota is not None:
+        resets = result.quota.resets_in_seconds
+        breakers.note_quota(job.tool, result.quota.left, resets and timezone.now() + timedelta(seconds=resets))
+    if result.failure == "auth" and job.is_speculative:
+        breakers.look_at(job.tool)
+
+
+def _count_check(check: ToolJob, differs_at: str) -> None:
+    """On the tool's row, after the session's lock is gone: a tool is locked before a session."""
+    counter = "diverged" if differs_at else "verified"
+    ToolRecord.objects.filter(pk=check.tool_id).update(**{counter: F(counter) + 1})
+    if differs_at:
+        logger.warning("a served result of %s is contradicted by a second run, at %s", check.tool, differs_at)
+        breakers.look_at(check.tool)
 
 
 def _let_go(job: ToolJob) -> None:
     """The tool stopped before it had a result: given up, or out of time, or a call joined it just too late."""
     attempt = job.attempt
-    with events.writing(job.session_id) as log:
-        job.refresh_from_db()
+    with jobs.moving(job) as log:
         if jobs.release(log, job, attempt=attempt):
             return
-        error = f"The tool did not end within {job.timeout_seconds:g} s."
-        if job.call_id is not None and job.promoted_at is None:
-            jobs.commit(log, job, attempt=attempt, result=ToolResult(ok=False, content=error))
-        elif jobs.fail(log, job, attempt=attempt, error=error, reason="timeout") and jobs.retry_joined(log, job):
+        if jobs.retry_joined(log, job, attempt=attempt):
             enqueue(job)  # the guess's time ran out, not the call's: the call gets a run of its own
+            return
+        error = f"The tool did not end within {job.timeout_seconds:g} s."
+        if not jobs.fail_unasked(log, job, attempt=attempt, error=error, reason="timeout"):
+            jobs.commit(log, job, attempt=attempt, result=ToolResult(ok=False, content=error))
 
 
 @worker_process_init.connect

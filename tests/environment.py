@@ -13,6 +13,9 @@ for name in list(os.environ):
         del os.environ[name]
 HOME = Path(tempfile.mkdtemp(prefix="paste-test-", dir="/tmp"))
 os.environ["PASTE_HOME"] = str(HOME)
+# Most tests hold the jobs of calls in their own hands; those of calls in place switch it on.
+os.environ["PASTE_IN_PLACE_SECONDS"] = "0"
+os.environ["PASTE_VERIFY_PERCENT"] = "0"  # by chance; those of checks switch it on
 os.environ["DJANGO_SETTINGS_MODULE"] = "paste_web.settings"
 # Playwright's synchronous interface runs an event loop in the thread of the test, which also asks the database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -5,6 +5,7 @@ Errors::
     ToolError               anything a tool refuses or fails at; the agent is told its message
     ├── InvalidArguments    the arguments do not fit the tool's schema
     ├── UnknownTool         no tool of that name; the message lists those there are
+    ├── NotAuthorized       the other side refused our credentials; guesses of the tool stop, calls go on
     ├── Forbidden           outside the working directory, a private address, a shell, a write by SQL
     └── ToolTimeout         the tool used up its own time limit
     ToolStopped             should_stop() became true; nobody waits for a result any more
@@ -37,6 +38,10 @@ class UnknownTool(ToolError):
 
 class Forbidden(ToolError):
     """The call asks for something the tool's guard does not allow; the message says what is."""
+
+
+class NotAuthorized(ToolError):
+    """The other side refused what the tool signs in with."""
 
 
 class ToolTimeout(ToolError):
@@ -85,7 +90,13 @@ class ToolPolicy:
     expected_seconds: float = 1.0
     timeout_seconds: float = 60.0
     max_parallel: int = 4
+    """So many calls the other side bears at once; guesses see the tool as busy from then on."""
+    reserved: int = 1
+    """Of those, how many guesses leave to real calls."""
     min_interval_seconds: float = 0.0
+    scope: str = ""
+    """The name of a state that calls of this tool read or change beyond their session's own world, in whatever session:
+    tools of one scope share it. A change in one session ends what others have guessed about it."""
     ttl_seconds: float = 60.0
     """How long a speculated result may be held before it is too old to serve."""
 
@@ -104,12 +115,26 @@ class ToolCall:
 
 
 @dataclass(frozen=True)
+class Quota:
+    """How many calls the other side still takes, and after how many seconds it counts anew; None where it did not say."""
+
+    left: float
+    resets_in_seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class ToolResult:
-    """What came back: text for the model and, where there is one, the same as a JSON value."""
+    """What came back: text for the model and, where there is one, the same as a JSON value.
+
+    `failure`: "auth" where the other side refused our credentials. `quota`: what the other side said is left of it. The
+    model is told of neither.
+    """
 
     ok: bool
     content: str
     structured: Any = None
+    failure: str = ""
+    quota: "Quota | None" = None
 
     def to_json(self) -> dict[str, Any]:
         return {"ok": self.ok, "content": self.content, "structured": self.structured}
@@ -151,6 +176,8 @@ class Tool(ABC):
     parameters: Mapping[str, Any]
     """JSON Schema of the arguments object."""
     policy: ToolPolicy
+    credentials: str = ""
+    """Hex SHA-256 of what the tool signs in with; empty where it does not. Other credentials may be shown other things."""
     volatile: ClassVar[frozenset[str]] = frozenset()
     """Keys anywhere in `structured` whose values differ from run to run (timings, dates)."""
 
@@ -184,6 +211,8 @@ class Tool(ABC):
         }
         if self.policy.covers:  # only there, so that the approvals of all other tools hold
             annotations["covers"] = sorted(self.policy.covers)
+        if self.policy.scope:
+            annotations["scope"] = self.policy.scope
         return {
             "name": self.name,
             "description": self.description,

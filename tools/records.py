@@ -10,11 +10,13 @@ from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 
 from tools.base import ToolContext, ToolError, ToolTimeout
-from tools.waiting import run_stoppable
+from tools.waiting import pause, run_stoppable
 
 T = TypeVar("T")
 
 STATEMENT_TIMEOUT_SECONDS = 5.0
+RECONNECT_AFTER_SECONDS = (0.2, 0.8, 2.0)
+"""A server that restarts is back within seconds, and so is the rest of a call's time."""
 DOCUMENTS = "documents"
 """The table that search_documents reads; the record tools do not list it."""
 
@@ -29,12 +31,26 @@ class Table:
 
 
 def transact(context: ToolContext, work: Callable[[Connection], T], *, read_only: bool) -> T:
-    """Do `work` in one transaction whose search path is the world's schema.
+    """Do `work` in one transaction whose search path is the world's schema; again where the connection was lost.
 
-    Raises ToolError with PostgreSQL's own first line, ToolTimeout, ToolStopped.
+    Whether a transaction whose connection was lost had been committed is not known: `work` may only write what may be
+    written twice. Raises ToolError with PostgreSQL's own first line, ToolTimeout, ToolStopped.
     """
     if not context.database_url or not context.schema:
         raise ToolError("This world has no records; only its files can be used.")
+    for pause_seconds in RECONNECT_AFTER_SECONDS:
+        try:
+            return _transact_once(context, work, read_only)
+        except psycopg.OperationalError:
+            pause(pause_seconds, context)
+    try:
+        return _transact_once(context, work, read_only)
+    except psycopg.OperationalError as error:
+        raise ToolError("The records cannot be reached; try again later.") from error
+
+
+def _transact_once(context: ToolContext, work: Callable[[Connection], T], read_only: bool) -> T:
+    """Raises psycopg.OperationalError where the server cannot be reached."""
     try:
         with psycopg.connect(context.database_url, autocommit=True, connect_timeout=5) as connection:
             _confine(connection, context.schema, read_only)
@@ -46,8 +62,8 @@ def transact(context: ToolContext, work: Callable[[Connection], T], *, read_only
             )
     except psycopg.errors.QueryCanceled as error:
         raise ToolTimeout(f"Stopped after {STATEMENT_TIMEOUT_SECONDS:g} s; ask for less.") from error
-    except psycopg.OperationalError as error:
-        raise ToolError("The records cannot be reached; try again later.") from error
+    except psycopg.OperationalError:
+        raise
     except psycopg.Error as error:
         raise ToolError(f"PostgreSQL refused it: {_first_line(error)}") from error
 

@@ -3,16 +3,18 @@
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tools.arguments import validate
-from tools.base import Tool, ToolContext, ToolError, ToolResult, ToolStopped
+from tools.base import NotAuthorized, Tool, ToolContext, ToolError, ToolResult, ToolStopped
 
 logger = logging.getLogger(__name__)
 
 MAX_CONTENT_CHARACTERS = 100_000
 MAX_STRUCTURED_CHARACTERS = 400_000
 MAX_DEPTH = 20
+MAX_INTEGER_BITS = 4096
 
 
 def execute(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
@@ -23,7 +25,8 @@ def execute(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> T
     except ToolStopped:
         raise
     except ToolError as error:
-        return storable(ToolResult(ok=False, content=str(error)))
+        failure = "auth" if isinstance(error, NotAuthorized) else ""
+        return storable(ToolResult(ok=False, content=str(error), failure=failure))
     except Exception as error:
         logger.exception("%s failed unexpectedly", tool.name)
         return ToolResult(
@@ -50,7 +53,7 @@ def cut_out(
 
 def storable(result: ToolResult) -> ToolResult:
     """The same within the limits, without what PostgreSQL's text and jsonb refuse. What was cut is stated."""
-    return ToolResult(result.ok, _bounded_text(result.content), bounded_json(result.structured))
+    return replace(result, content=_bounded_text(result.content), structured=bounded_json(result.structured))
 
 
 def clean_text(text: str) -> str:
@@ -112,7 +115,9 @@ class _Bounded:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity."""
+    """JSON has no NaN and no infinity, and Python refuses to write integers of more than some thousand digits."""
+    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+        return f"[cut: an integer of {value.bit_length()} bits]"
     return value if not isinstance(value, float) or math.isfinite(value) else str(value)
 
 

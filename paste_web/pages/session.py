@@ -81,7 +81,8 @@ def run_again(request: HttpRequest, session_id: UUID) -> HttpResponse:
     before = get_object_or_404(Session.objects.select_related("agent"), pk=session_id)
     speculation = request.POST.get("speculation", "auto")
     try:
-        session = submit_task(before.agent, before.task, speculation=speculation if speculation in ("on", "off") else "auto")
+        arm = speculation if speculation in ("on", "off") else "auto"
+        session = submit_task(before.agent, before.task, speculation=arm, user=request.user)
     except SubmissionRefused as refusal:
         messages.error(request, str(refusal))
         return redirect("session", session_id)

@@ -15,7 +15,7 @@ from speculation import queries
 from speculation.agent import demo
 from speculation.models import AgentProfile, ModelKind, SessionStatus
 from speculation.queries import SessionFilter
-from speculation.submission import LONGEST_TASK_CHARACTERS, SubmissionRefused, submit_task
+from speculation.submission import LONGEST_TASK_CHARACTERS, QueueFull, SubmissionRefused, submit_task
 
 SPECULATION = [
     ("auto", "as the agent is set"),
@@ -74,7 +74,12 @@ def _submit(request: HttpRequest, form: SubmitForm) -> HttpResponse:
     if form.is_valid():
         given = form.cleaned_data
         try:
-            session = submit_task(given["agent"], given["task"], speculation=given["speculation"])
+            session = submit_task(given["agent"], given["task"], speculation=given["speculation"], user=request.user)
+        except QueueFull as full:
+            form.add_error("task", str(full))
+            response = _list(request, form, status=429)
+            response["Retry-After"] = str(full.retry_after_seconds)
+            return response
         except SubmissionRefused as refusal:
             form.add_error("task", str(refusal))
         else:

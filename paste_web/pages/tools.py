@@ -19,18 +19,19 @@ from speculation import policy
 from speculation.argument_rows import argument_rows
 from speculation.form_fields import StorableJSONField
 from speculation.models import AgentProfile, ApprovalLevel, AuditEntry, ModelKind, ToolRecord
-from speculation.policy import LONGEST_TTL_SECONDS, MOST_PARALLEL, DecisionOutdated, DecisionRefused
+from speculation.policy import DECIDABLE_LEVELS, LONGEST_TTL_SECONDS, MOST_PARALLEL, DecisionOutdated, DecisionRefused
 from speculation.tool_rows import ToolRow, tool_rows
 
 ROWS_A_PAGE = 50
 LONGEST_REASON_CHARACTERS = 2000
+LEVELS = [(level.value, level.label) for level in DECIDABLE_LEVELS]
 MAY_SWITCH, MAY_DECIDE = "speculation.change_toolrecord", "speculation.add_approval"
 
 
 class DecisionForm(forms.Form):
     """Starts narrow. Carries the definition and the policy version that were read."""
 
-    level = forms.ChoiceField(choices=ApprovalLevel.choices, initial=ApprovalLevel.CANARY, label="Level")
+    level = forms.ChoiceField(choices=LEVELS, initial=ApprovalLevel.CANARY, label="Level")
     canary_percent = forms.IntegerField(
         min_value=1,
         max_value=100,

@@ -1,7 +1,9 @@
 """Tables only, no rules. The rules live in jobs.py, events.py, scheduler.py and policy.py."""
 
 from speculation.models.access import ApiKey, AuditEntry, IdempotencyRecord
-from speculation.models.jobs import JobStatus, ToolJob, WorkerPool
+from speculation.models.breakers import Breaker, BreakerKind, BreakerOpening, BreakerScope, ToolQuota
+from speculation.models.endpoints import ModelEndpoint, ModelSeat
+from speculation.models.jobs import JobStatus, ResourceScope, ToolJob, WorkerPool
 from speculation.models.patterns import PatternRecord
 from speculation.models.policy import Approval, ApprovalLevel, ToolRecord
 from speculation.models.sessions import (
@@ -22,16 +24,24 @@ __all__ = [
     "ApprovalLevel",
     "Arm",
     "AuditEntry",
+    "Breaker",
+    "BreakerKind",
+    "BreakerOpening",
+    "BreakerScope",
     "EventRecord",
     "IdempotencyRecord",
     "JobStatus",
+    "ModelEndpoint",
     "ModelKind",
+    "ModelSeat",
     "Origin",
     "PatternRecord",
+    "ResourceScope",
     "Session",
     "SessionStatus",
     "SpeculationMode",
     "ToolJob",
+    "ToolQuota",
     "ToolRecord",
     "WorkerPool",
 ]

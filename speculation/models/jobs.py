@@ -26,11 +26,25 @@ class WorkerPool(models.Model):
     reserved = models.PositiveIntegerField(default=1, help_text="Slots that speculation never takes.")
     is_paused = models.BooleanField(default=False, help_text="No speculation at all.")
     pause_reason = models.CharField(max_length=500, blank=True)
+    throttle_percent = models.PositiveSmallIntegerField(
+        default=0, help_text="Share of the guesses worth running that is not run, in %."
+    )
 
     class Meta:
         constraints = [
+            models.CheckConstraint(name="pool_throttle_is_a_percentage", condition=Q(throttle_percent__lte=100)),
             models.CheckConstraint(name="pool_reserves_no_more_than_it_has", condition=Q(reserved__lte=models.F("slots")))
         ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ResourceScope(models.Model):
+    """State that sessions share through tools. `epoch` steps when a call that may change it starts, and when it ends."""
+
+    name = models.CharField(max_length=200, primary_key=True)
+    epoch = models.PositiveIntegerField(default=0)
 
     def __str__(self) -> str:
         return self.name
@@ -42,15 +56,25 @@ class ToolJob(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="jobs")
     tool = models.ForeignKey(ToolRecord, on_delete=models.PROTECT, related_name="jobs")
-    pool = models.ForeignKey(WorkerPool, on_delete=models.PROTECT, related_name="jobs")
+    pool = models.ForeignKey(
+        WorkerPool, null=True, blank=True, on_delete=models.PROTECT, related_name="jobs",
+        help_text="Whose slot it takes; empty where its session's own worker runs it, in place.",
+    )  # fmt: skip
     arguments = models.JSONField(default=dict)
     fingerprint = models.CharField(max_length=64)
     effect = models.CharField(max_length=32, help_text="Of this very call.")
-    transformed = models.BooleanField(default=False, help_text="A dry run that only warms; never served.")
+    transformed = models.BooleanField(default=False, help_text="A dry run or a check; never served.")
+    verifies = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="checks",
+        help_text="The promoted job whose result this run checks.",
+    )  # fmt: skip
     epoch = models.PositiveIntegerField(help_text="The session's when the job was made.")
+    scope = models.CharField(max_length=200, blank=True, help_text="The shared state it reads or changes, if any.")
+    scope_epoch = models.PositiveIntegerField(default=0, help_text="The scope's when the job was made.")
     repeat = models.PositiveIntegerField(default=0, help_text="How often the session had asked for this call before.")
     status = models.CharField(max_length=16, choices=JobStatus, default=JobStatus.QUEUED)
     call_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001  (null: nobody asked yet)
+    in_part = models.BooleanField(default=False, help_text="Its call asked for a part: the answer is cut out.")
     attempt = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=200, blank=True)
@@ -93,6 +117,9 @@ class ToolJob(models.Model):
                 name="job_dry_run_answers_no_call", condition=~Q(transformed=True, call_id__isnull=False)
             ),
             models.CheckConstraint(
+                name="job_check_is_never_served", condition=Q(verifies__isnull=True) | Q(transformed=True)
+            ),
+            models.CheckConstraint(
                 name="job_running_has_a_lease",
                 condition=~Q(status="running") | Q(lease_until__isnull=False, started_at__isnull=False),
             ),
@@ -108,8 +135,10 @@ class ToolJob(models.Model):
                 condition=Q(status__in=["queued", "running", "preempted"], ended_at__isnull=True),
             ),
             models.Index(fields=["session", "created_at"], name="job_by_session"),
+            models.Index(fields=["session", "fingerprint"], name="job_by_work"),
             models.Index(fields=["lease_until"], name="job_recovery", condition=Q(status="running")),
             models.Index(fields=["tool", "-created_at"], name="job_by_tool"),
+            models.Index(fields=["scope"], name="job_changing_a_scope", condition=~Q(scope="") & ~Q(effect="none")),
         ]
 
     def __str__(self) -> str:

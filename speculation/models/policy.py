@@ -20,6 +20,9 @@ class ToolRecord(models.Model):
     runs = models.PositiveIntegerField(default=0)
     mean_seconds = models.FloatField(default=1.0)
     quantiles = models.JSONField(default=dict)
+    credentials_hash = models.CharField(max_length=64, blank=True, help_text="Of what it signs in with, never that itself.")
+    verified = models.PositiveIntegerField(default=0, help_text="Served guesses that a second run confirmed.")
+    diverged = models.PositiveIntegerField(default=0, help_text="Served guesses that a second run contradicted.")
     shadow = models.JSONField(default=dict, help_text="Shadow statistics: would have started, asked for, seconds.")
     first_seen_at = models.DateTimeField(db_default=Now())
     changed_at = models.DateTimeField(db_default=Now())
@@ -38,6 +41,7 @@ class ApprovalLevel(models.TextChoices):
     CANARY = "canary", "canary: a share of sessions"
     TRANSFORMED = "transformed", "transformed: a dry run that warms"
     FULL = "full", "full"
+    REVIEW = "review", "needs review"
 
 
 class Approval(models.Model):

@@ -96,6 +96,7 @@ class Session(models.Model):
     world = models.JSONField(default=dict, blank=True, help_text="Template, working directory, schema of this session's own copy.")
     pair = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     submitted_by = models.ForeignKey("speculation.ApiKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="sessions")
+    party = models.CharField(max_length=64, blank=True, default="", help_text="Whose share of the workers it uses: a key's, a user's, an origin's.")
     answer = models.TextField(null=True, blank=True)  # noqa: DJ001  (no answer yet and an empty answer differ)
     error = models.TextField(null=True, blank=True)  # noqa: DJ001  (the same)
     mined_at = models.DateTimeField(null=True, blank=True)
@@ -109,6 +110,13 @@ class Session(models.Model):
             models.Index(fields=["status", "lease_until"], name="session_recovery"),
             models.Index(fields=["-created_at"], name="session_newest"),
             models.Index(fields=["agent", "-created_at"], name="session_by_agent"),
+            models.Index(fields=["started_at"], name="session_by_start"),
+            models.Index(fields=["party", "started_at"], name="session_by_party"),
+            models.Index(
+                fields=["party", "status", "created_at", "id"],
+                name="session_in_line",
+                condition=models.Q(status__in=["queued", "running"]),
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -146,6 +146,29 @@ def test_a_refused_form_loses_nothing_typed(operator):
     assert '<option value="shadow" selected>' in answer.content.decode()
 
 
+def test_a_full_line_is_told_beside_the_field_with_the_time_to_come_back_and_loses_nothing_typed(operator, settings):
+    settings.PASTE_MOST_QUEUED_SESSIONS_A_KEY = 1
+    an_agent()
+    operator.post("/sessions/", {"agent": "support", "task": "First.", "speculation": "auto"})
+    answer = operator.post("/sessions/", {"agent": "support", "task": "Second.", "speculation": "shadow"})
+    text = answer.content.decode()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "300")
+    error = "All 1 places for waiting sessions of this API key or user are taken. Try again in 300 s."
+    assert f'<p class="error" id="id_task_error">{error}</p>' in text
+    assert "Second.</textarea>" in text and '<option value="shadow" selected>' in text
+    assert [session.task for session in Session.objects.all()] == ["First."]
+    operator.post(f"/sessions/{Session.objects.get().pk}/again/", {"speculation": "off"})
+    assert Session.objects.count() == 1, "running it again waits in the same line"
+
+
+def test_each_user_of_the_pages_is_a_party_of_its_own(operator):
+    an_agent()
+    operator.post("/sessions/", {"agent": "support", "task": "Mine.", "speculation": "auto"})
+    operator.force_login(a_user("op2", *EVERYTHING))
+    operator.post("/sessions/", {"agent": "support", "task": "Another's.", "speculation": "auto"})
+    assert Session.objects.values("party").distinct().count() == 2
+
+
 def test_a_session_can_be_run_again_in_either_arm(operator):
     session = store(example())
     answer = operator.post(f"/sessions/{session.pk}/again/", {"speculation": "off"})

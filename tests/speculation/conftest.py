@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
-from speculation import events, jobs
+from speculation import events, jobs, new_jobs
 from speculation.engine.prediction import SessionPredictor
 from speculation.engine.types import Prediction
 from speculation.forecast import Forecast
@@ -81,11 +81,11 @@ class Desk:
     def speculate(self, path: str = "a.txt", **options: Any) -> ToolJob | None:
         within = options.pop("start_within_seconds", 30.0)
         with events.writing(self.session.pk) as log:
-            return jobs.speculate(log, self.spec(path, **options), self.guess(within))
+            return new_jobs.speculate(log, self.spec(path, **options), self.guess(within))
 
     def request(self, call_id: str = "1.0", path: str = "a.txt", **options: Any) -> ToolJob:
         with events.writing(self.session.pk) as log:
-            return jobs.request(log, self.spec(path, **options), call_id)
+            return new_jobs.request(log, self.spec(path, **options), call_id)
 
     def move(self, verb: Callable[..., bool], job: ToolJob, *arguments: Any, **options: Any) -> bool:
         with events.writing(job.session_id) as log:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import F
 
-from speculation import events, jobs, scheduler, worker
+from speculation import events, new_jobs, scheduler, worker
 from speculation.agent.types import Message, RequestedCall
 from speculation.asked import AskedCall
 from speculation.engine.prediction import SessionPredictor
@@ -45,7 +45,7 @@ class House:
         box = self.box["read_file"]
         with events.writing(self.session.pk) as log:
             spec = box.spec_of({"path": path, **more})
-            job = jobs.speculate(log, spec, Guess(None, 0.9, 1.0, box.record.policy_version, 30.0, {}))
+            job = new_jobs.speculate(log, spec, Guess(None, 0.9, 1.0, box.record.policy_version, 30.0, {}))
         assert job is not None
         return job
 

@@ -15,18 +15,23 @@ from speculation.models import (
     ApiKey,
     Approval,
     AuditEntry,
+    Breaker,
+    BreakerOpening,
     EventRecord,
     IdempotencyRecord,
+    ModelEndpoint,
+    ModelSeat,
     PatternRecord,
     Session,
     ToolJob,
+    ToolQuota,
     ToolRecord,
     WorkerPool,
 )
 
 SECRET = "the-payload-nobody-may-see"
 OURS = [model for model in admin.site._registry if model._meta.app_label == "speculation"]
-EDITABLE = {AgentProfile, WorkerPool, PatternRecord}
+EDITABLE = {AgentProfile, Breaker, ModelEndpoint, WorkerPool, PatternRecord}
 SEARCHES = [
     "",
     "support",
@@ -50,13 +55,23 @@ def rows(db: None) -> dict[type, Any]:
         agent=agent, task="Refund it.", submitted_by=key, world={"root": SECRET}, labels={"a": "b"}
     )
     pool = WorkerPool.objects.get_or_create(name="tools")[0]
+    endpoint = ModelEndpoint.objects.create(name="http://127.0.0.1:9/v1", most_requests=2)
     return {
         AgentProfile: agent,
         ToolRecord: tool,
         ApiKey: key,
         Session: session,
         WorkerPool: pool,
+        ModelEndpoint: endpoint,
+        ModelSeat: ModelSeat.objects.create(
+            session=session, endpoint=endpoint, attempt=1, usual_tool_seconds=1, model_seconds=1
+        ),
         AuditEntry: AuditEntry.objects.get(),
+        Breaker: Breaker.objects.create(kind="waste", scope="tool", tool=tool, limit=30),
+        BreakerOpening: BreakerOpening.objects.create(
+            kind="waste", scope="all", reason="too much", open_until=key.created_at
+        ),
+        ToolQuota: ToolQuota.objects.create(tool=tool, left=7),
         EventRecord: EventRecord.objects.create(session=session, seq=1, kind="user_said", at=key.created_at, payload={"text": SECRET}),
         ToolJob: ToolJob.objects.create(
             session=session, tool=tool, pool=pool, effect="none", epoch=0, fingerprint=SECRET,
@@ -155,6 +170,14 @@ def test_keys_are_revoked_by_the_module_that_owns_them(rows: dict[type, Any], ch
     assert AuditEntry.objects.first().what.startswith("key revoked: ci")
 
 
+def test_new_credentials_are_said_for_the_selected_tools(rows: dict[type, Any], chief: Client) -> None:
+    tool = rows[ToolRecord]
+    Session.objects.update(last_seq=1)  # the fixture has written one event
+    chief.post(url("changelist", ToolRecord), {"action": "credentials_changed", "_selected_action": [tool.pk]})
+    assert ToolRecord.objects.get(pk=tool.pk).policy_version == tool.policy_version + 1
+    assert AuditEntry.objects.first().what.startswith("credentials changed")
+
+
 def pattern_form(**fields: Any) -> dict[str, Any]:
     return {"enabled": "on", "probability_override": "", "mapping_override": "null", **fields}
 
@@ -216,9 +239,9 @@ def test_an_override_that_the_engine_could_not_read_is_refused(
 
 def test_a_changed_pool_is_audited_and_an_impossible_one_refused(rows: dict[type, Any], chief: Client) -> None:
     path = url("change", WorkerPool, "tools")
-    assert chief.post(path, {"slots": 8, "reserved": 2, "pause_reason": ""}).status_code == 302
+    assert chief.post(path, {"slots": 8, "reserved": 2, "throttle_percent": 0, "pause_reason": ""}).status_code == 302
     assert AuditEntry.objects.first().before == {"slots": 4, "reserved": 1}
-    assert chief.post(path, {"slots": 1, "reserved": 2, "pause_reason": ""}).status_code == 200
+    assert chief.post(path, {"slots": 1, "reserved": 2, "throttle_percent": 0, "pause_reason": ""}).status_code == 200
     assert WorkerPool.objects.get(name="tools").slots == 8
 
 
@@ -232,3 +255,41 @@ def test_a_changed_agent_is_audited_with_its_tools(rows: dict[type, Any], chief:
         "mode": "on",
         "tools": [],
     }
+
+
+def limits_form(**fields: Any) -> dict[str, Any]:
+    return {"limit": 45, "window_seconds": 60, "reset_seconds": 300, "enabled": "on", "why": "its runs are long", **fields}
+
+
+def test_limits_are_stored_by_the_module_that_owns_them(rows: dict[type, Any], chief: Client) -> None:
+    path = url("change", Breaker, rows[Breaker].pk)
+    assert chief.post(path, limits_form(kind="auth", scope="all")).status_code == 302
+    stored = Breaker.objects.get(pk=rows[Breaker].pk)
+    assert (stored.kind, stored.scope, stored.limit) == ("waste", "tool", 45)
+    entry = AuditEntry.objects.first()
+    assert entry.what == "limits changed: waste breaker of builtin/get_order" and entry.why == "its runs are long"
+    assert (entry.before["limit"], entry.after["limit"]) == (30, 45)
+
+
+def test_an_agent_is_given_limits_of_its_own(rows: dict[type, Any], chief: Client) -> None:
+    own = limits_form(kind="errors", scope="agent", agent=rows[AgentProfile].pk, tool="", limit="0.25")
+    assert chief.post(url("add", Breaker), own).status_code == 302
+    assert Breaker.objects.get(kind="errors", agent=rows[AgentProfile]).limit == 0.25
+    assert chief.post(url("add", Breaker), own).status_code == 200, "one row an agent"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"why": " "}, {"limit": "0"}, {"limit": "nan"}, {"reset_seconds": "100000"}, {"scope": "all"}, {"kind": "pause"}]
+)
+def test_limits_that_cannot_be_are_refused(rows: dict[type, Any], chief: Client, fields: dict[str, str]) -> None:
+    before, audited = Breaker.objects.count(), AuditEntry.objects.count()
+    own = limits_form(**{"kind": "errors", "scope": "agent", "agent": rows[AgentProfile].pk, "limit": "0.25", **fields})
+    assert chief.post(url("add", Breaker), own).status_code == 200
+    assert (Breaker.objects.count(), AuditEntry.objects.count()) == (before, audited)
+
+
+def test_a_pool_paused_in_the_admin_gives_up_its_guesses(rows: dict[type, Any], chief: Client) -> None:
+    Session.objects.update(last_seq=1)  # the fixture wrote its event past the log
+    form = {"slots": 8, "reserved": 2, "throttle_percent": 0, "is_paused": "on", "pause_reason": "an incident"}
+    assert chief.post(url("change", WorkerPool, "tools"), form).status_code == 302
+    assert ToolJob.objects.get().end_reason == "paused"

@@ -91,6 +91,7 @@ def test_queueing_behind_an_unasked_guess_is_interference():
         ("job_ended", {"status": "failed", "ok": False}, True, "failed"),
         ("job_preempted", {"reason": "a better guess"}, True, "preempted"),
         ("job_preempted", {"reason": "revoked"}, True, "revoked"),
+        ("job_preempted", {"reason": "breaker open: waste"}, True, "revoked"),
         ("job_discarded", {"reason": "invalidated"}, True, "invalidated"),
         ("job_discarded", {"reason": "expired"}, True, "expired"),
         ("job_discarded", {"reason": "expired"}, False, "miss"),

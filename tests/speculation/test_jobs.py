@@ -305,11 +305,11 @@ def test_a_failure_beside_a_promotion_leaves_the_call_a_retry_or_the_guess_dead(
     for round_number in range(ROUNDS):
         job = in_state(desk, "running", f"{round_number}.txt")
         failed, promoted = race.run(
-            lambda job=job: desk.move(jobs.fail, job, attempt=1, error="x"),
+            lambda job=job: desk.move(jobs.fail_unasked, job, attempt=1, error="x"),
             lambda job=job, call=f"{round_number}.0": desk.promote(job, call),
         )
-        assert failed
-        assert desk.move(jobs.retry_joined, job) is promoted
+        assert failed is not promoted
+        assert desk.move(jobs.retry_joined, job, attempt=1) is promoted
 
 
 def test_a_read_promoted_beside_the_start_of_a_write_is_from_before_it_or_not_served(desk: Desk, race: Race) -> None:

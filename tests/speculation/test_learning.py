@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from speculation import events, jobs, learning
+from speculation import events, jobs, learning, new_jobs
 from speculation.engine.mining import Miner
 from speculation.engine.types import Event, ToolTraits
 from speculation.history import store
@@ -188,7 +188,7 @@ def test_the_fates_of_guesses_become_hits_and_misses_of_their_patterns(desk: Des
     for path in ("asked for", "missed", "never started"):
         with events.writing(desk.session.pk) as log:
             guess = Guess(row.pk, 0.5, 1.0, desk.policy_version, 30.0, {})
-            job = jobs.speculate(log, desk.spec(path), guess)
+            job = new_jobs.speculate(log, desk.spec(path), guess)
         assert job is not None
         if path != "never started":
             desk.start(job)

@@ -242,3 +242,29 @@ def test_a_changed_definition_drops_the_approval_and_what_was_held(desk: Desk) -
     assert entry.after["definition"]["description"] == "Reads, and tells a friend."
     policy.register_tool("builtin", Reader())
     assert verdict_on(changed) == "", "the definition that was approved is back"
+
+
+class ReaderWithOtherKey(Reader):
+    credentials = "f" * 64
+
+
+def test_other_credentials_keep_the_approval_and_end_what_was_guessed_under_the_old_ones(desk: Desk) -> None:
+    tool = policy.register_tool("builtin", Reader())
+    decide(tool)
+    desk.read_tool, desk.policy_version = tool, tool.policy_version
+    job = desk.speculate()
+    changed = policy.register_tool("builtin", ReaderWithOtherKey())
+    assert ToolJob.objects.get(pk=job.pk).status == "preempted"
+    assert verdict_on(changed) == "" and changed.credentials_hash == "f" * 64
+    assert AuditEntry.objects.first().what.startswith("credentials changed")
+    version = changed.policy_version
+    assert policy.register_tool("builtin", ReaderWithOtherKey()).policy_version == version
+
+
+def test_an_operator_can_say_that_the_credentials_are_others_now(desk: Desk, read_tool: ToolRecord) -> None:
+    done = desk.speculate("done")
+    succeed(desk, done)
+    assert policy.change_credentials(read_tool, who="op1", why="rotated").ended == 1
+    read_tool.refresh_from_db()
+    desk.policy_version = read_tool.policy_version
+    assert not desk.promote(done) and ToolJob.objects.get(pk=done.pk).status == "discarded"

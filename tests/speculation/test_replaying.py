@@ -162,7 +162,7 @@ def test_a_read_after_a_change_sees_the_changed_world(in_process: None, tmp_path
 def test_with_the_epoch_guard_switched_off_a_stale_result_shows_as_a_wrong_answer(
     in_process: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_step(log: SessionLog, call_id: str) -> None:
+    def no_step(log: SessionLog, call_id: str, scope: str = "", **is_over: bool) -> None:
         """The world changes and nobody notes it."""
 
     monkeypatch.setattr(SessionLog, "begin_change", no_step)

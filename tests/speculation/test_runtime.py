@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from speculation import events, jobs, recovery, tasks
+from speculation import events, new_jobs, recovery, tasks
 from speculation.models import AgentProfile, Session, ToolJob, WorkerPool
 from speculation.policy import register_tool
 from speculation.specs import Guess
@@ -88,7 +88,7 @@ def test_a_model_that_asks_for_a_part_is_given_it_out_of_a_whole_that_was_guesse
     session = submit_task(agent, "Look around.", world={"root": str(tmp_path)})
     spec = Toolbox.of(agent)["read_file"].spec_of({"path": "a.txt"})
     with events.writing(session.pk) as log:
-        whole = jobs.speculate(log, spec, Guess(None, 0.9, 1.0, spec.tool.policy_version, 10.0, {}))
+        whole = new_jobs.speculate(log, spec, Guess(None, 0.9, 1.0, spec.tool.policy_version, 10.0, {}))
         assert whole is not None
         enqueue(whole)
     wait_for_job(session, "succeeded")

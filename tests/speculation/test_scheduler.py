@@ -1,6 +1,7 @@
 """Serving and speculating, raced over real connections; no worker runs here, so jobs stay where admission put them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from speculation import scheduler
+from speculation import jobs, scheduler
 from speculation.engine.types import Prediction, ToolTraits
 from speculation.engine.utility import Bid
 from speculation.models import JobStatus, Session, ToolJob, ToolRecord, WorkerPool
@@ -168,3 +169,42 @@ def test_a_guess_of_a_tool_with_a_rate_leaves_the_next_interval_to_the_call_that
     assert verdicts(desk)[-1] == "tool rate"
     ToolJob.objects.update(created_at=Now() - timedelta(seconds=61))
     assert len(speculate(desk, offer(desk, "b.txt", min_interval_seconds=30.0))) == 1
+
+
+def test_a_throttle_holds_back_its_share_of_the_guesses_and_the_same_ones_when_asked_again(desk: Desk) -> None:
+    WorkerPool.objects.update(throttle_percent=50, slots=100)
+    offers = [offer(desk, f"{n}.txt") for n in range(4)]
+    first = {job.arguments["path"] for job in speculate(desk, *offers)}
+    assert speculate(desk, *offers) == []
+    WorkerPool.objects.update(throttle_percent=0)
+    assert {job.arguments["path"] for job in speculate(desk, *offers)} == {f"{n}.txt" for n in range(4)} - first
+
+
+def test_a_full_throttle_stops_every_guess_and_says_so(desk: Desk) -> None:
+    WorkerPool.objects.update(throttle_percent=100)
+    assert speculate(desk, offer(desk, "a.txt"), offer(desk, "b.txt")) == []
+    assert verdicts(desk) == ["throttled", "throttled"]
+
+
+def test_guesses_leave_a_tools_reserve_to_real_calls(desk: Desk) -> None:
+    tight = [replace(offer(desk, f"{n}.txt"), capacity=Capacity(3, reserved=1)) for n in range(3)]
+    assert len(speculate(desk, *tight)) == 2
+    assert verdicts(desk).count("tool at capacity") == 1
+
+
+def test_a_tool_that_bears_one_call_at_a_time_may_be_guessed_and_gives_way_to_a_real_call(desk: Desk) -> None:
+    (guess,) = speculate(desk, replace(offer(desk, "a.txt"), capacity=Capacity(1, reserved=1)))
+    assert desk.start(guess)
+    one_at_a_time = replace(desk.spec("b.txt"), max_parallel=1)
+    (asked,) = scheduler.serve(desk.session.pk, 1, [AskedCall("1.0", 1, one_at_a_time)])
+    guess.refresh_from_db()
+    assert (guess.status, guess.end_reason) == (JobStatus.PREEMPTED, "slot needed")
+    assert asked.status == JobStatus.QUEUED
+
+
+def test_a_call_that_is_asked_again_finds_its_own_job_behind_many_newer_guesses(desk: Desk) -> None:
+    first = ask(desk, "1.0", "a")
+    for _ in range(scheduler.MOST_GUESSES + 1):
+        newer = desk.speculate("a")
+        assert newer is not None and desk.move(jobs.preempt, newer, "refuted")
+    assert ask(desk, "1.0", "a").pk == first.pk

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from speculation import events, jobs, recovery, scheduler
+from speculation import events, jobs, new_jobs, recovery, scheduler
 from speculation.models import AgentProfile, JobStatus, Session, ToolJob, WorkerPool
 from speculation.policy import register_tool
 from speculation.scheduler import AskedCall
@@ -40,7 +40,7 @@ def ask(session: Session, box: BoxedTool, call_id: str, **arguments: Any) -> Too
 
 def guess(session: Session, box: BoxedTool, **arguments: Any) -> ToolJob:
     with events.writing(session.pk) as log:
-        job = jobs.speculate(log, box.spec_of(arguments), Guess(None, 0.9, 1.0, box.record.policy_version, 5.0, {}))
+        job = new_jobs.speculate(log, box.spec_of(arguments), Guess(None, 0.9, 1.0, box.record.policy_version, 5.0, {}))
         assert job is not None
         enqueue(job)
     return job

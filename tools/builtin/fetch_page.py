@@ -11,6 +11,7 @@ from tools.addresses import checked_addresses
 from tools.base import (
     Forbidden,
     InvalidArguments,
+    Quota,
     SideEffect,
     Tool,
     ToolContext,
@@ -28,6 +29,7 @@ MAX_TEXT_CHARACTERS = 40_000
 MAX_REDIRECTS = 5
 LIMIT_SECONDS = 20.0
 """For all of it, redirects included."""
+LONGEST_QUOTA_SECONDS = 7 * 86_400
 
 _HEADERS = {"User-Agent": "paste/0.1 (fetch_page)", "Accept": "text/html, text/*;q=0.9, application/json;q=0.8"}
 _READABLE = ("text/", "application/json", "application/xml", "application/xhtml+xml")
@@ -42,6 +44,7 @@ class Page:
     media_type: str
     body: str
     is_cut: bool
+    quota: Quota | None = None
 
 
 class FetchPage(Tool):
@@ -122,7 +125,22 @@ class _Fetch:
             if len(body) > MAX_BYTES:
                 break
         body_text = _decode(bytes(body[:MAX_BYTES]), response.charset_encoding or "utf-8")
-        return Page(str(url), response.status_code, media_type, body_text, len(body) > MAX_BYTES)
+        is_cut = len(body) > MAX_BYTES
+        return Page(str(url), response.status_code, media_type, body_text, is_cut, _quota(response.headers))
+
+
+def _quota(headers: httpx.Headers) -> Quota | None:
+    """What a site says in the usual headers about the requests it still takes."""
+    left, resets = (_number(headers, name) for name in ("remaining", "reset"))
+    if left is None:
+        return None
+    is_moment = resets is not None and resets > LONGEST_QUOTA_SECONDS  # some say when, not after how long
+    return Quota(left, None if is_moment else resets)
+
+
+def _number(headers: httpx.Headers, name: str) -> float | None:
+    text = headers.get(f"ratelimit-{name}") or headers.get(f"x-ratelimit-{name}") or ""
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
 
 def _parsed(url: str) -> httpx.URL:
@@ -159,7 +177,8 @@ def _answer(page: Page) -> ToolResult:
         "links": read.links,
         "cut": is_cut,
     }
-    return ToolResult(page.status < 400, _readable(page, read, kept, is_cut), structured)
+    failure = "auth" if page.status in (401, 407) else ""
+    return ToolResult(page.status < 400, _readable(page, read, kept, is_cut), structured, failure, page.quota)
 
 
 def _readable(page: Page, read: PageText, kept: str, is_cut: bool) -> str:

@@ -281,3 +281,38 @@ def test_the_openapi_document_describes_the_contract(db: None) -> None:
     assert set(submit["responses"]["202"]["content"]) == {"application/json"}
     names = [parameter["name"] for parameter in submit["parameters"]]
     assert names == ["Idempotency-Key"]
+
+
+def test_a_key_that_has_filled_its_own_line_is_told_when_to_come_back_and_another_is_not(
+    caller: Caller, call_with: Callable[..., Caller], settings: Any
+) -> None:
+    settings.PASTE_MOST_QUEUED_SESSIONS_A_KEY = 2
+    assert [caller.submit().status_code for _ in range(2)] == [202, 202]
+    refused = caller.submit()
+    assert (refused.status_code, refused.json()["code"]) == (429, "queue_full")
+    assert refused["Content-Type"] == "application/problem+json"
+    assert f"Try again in {refused['Retry-After']} s." in refused.json()["detail"]
+    assert call_with(WRITE).submit().status_code == 202
+
+
+@pytest.mark.django_db(transaction=True)
+def test_racing_requests_of_one_key_never_overfill_its_line(caller: Caller, broker_url: str, settings: Any) -> None:
+    settings.PASTE_MOST_QUEUED_SESSIONS_A_KEY = 3
+    barrier = threading.Barrier(7)
+    statuses: list[int] = []
+
+    def submit() -> None:
+        try:
+            one = Caller(caller.key, caller.text)
+            barrier.wait()
+            statuses.append(one.submit().status_code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=submit) for _ in range(7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [202] * 3 + [429] * 4
+    assert Session.objects.count() == 3

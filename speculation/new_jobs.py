@@ -1,0 +1,121 @@
+"""New jobs: what an agent asks for, a guess, a second run of a served guess. From there on jobs.py alone moves them."""
+
+from dataclasses import replace
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from speculation import jobs
+from speculation.events import SessionLog
+from speculation.models import JobStatus, ToolJob
+from speculation.specs import Guess, JobSpec
+from speculation.verification import fingerprint_of_check
+from tools.base import SideEffect
+
+
+def request(log: SessionLog, spec: JobSpec, call_id: str) -> ToolJob:
+    """An authoritative job: the agent asked, nothing speculated fits. IntegrityError if the call has one already."""
+    job = _new(log, spec, call_id=call_id, policy_version=spec.tool.policy_version)
+    job.save(force_insert=True)
+    _tell_queued(log, job)
+    return job
+
+
+def speculate(log: SessionLog, spec: JobSpec, guess: Guess) -> ToolJob | None:
+    """A speculative job, or None where the session holds or already tried the same call in this epoch."""
+    if log.is_changing or spec.effect != SideEffect.NONE or log.scope_is_changing(spec.scope):
+        return None
+    _discard_useless_twin(log, spec)
+    tried = (*jobs.HELD, JobStatus.FAILED)
+    if ToolJob.objects.filter(
+        session=log.session, epoch=log.session.epoch, fingerprint=spec.fingerprint, call_id=None, status__in=tried
+    ).exists():
+        return None
+    job = _new(
+        log,
+        replace(spec, pool_id=spec.pool_id or jobs.POOL),  # a guess always takes a slot: what runs in place is real
+        pattern_id=guess.pattern_id,
+        probability=guess.probability,
+        utility=guess.utility,
+        policy_version=guess.policy_version,
+        start_before=jobs.in_seconds(guess.start_within_seconds),
+    )
+    job.save(force_insert=True)
+    _tell_queued(log, job, probability=guess.probability, utility=guess.utility, sources=dict(guess.sources))
+    return job
+
+
+def check(log: SessionLog, served: ToolJob, start_within_seconds: float) -> ToolJob:
+    """A second run of what a served guess did, which answers nobody: see verification.py."""
+    job = ToolJob(
+        session=log.session,
+        tool=served.tool,
+        pool_id=jobs.POOL,
+        arguments=served.arguments,
+        fingerprint=fingerprint_of_check(served.pk),
+        effect=SideEffect.NONE,
+        transformed=True,
+        verifies=served,
+        epoch=log.session.epoch,
+        scope=served.scope,
+        scope_epoch=served.scope_epoch,
+        repeat=served.repeat,
+        expected_seconds=served.expected_seconds,
+        timeout_seconds=served.timeout_seconds,
+        ttl_seconds=served.ttl_seconds,
+        policy_version=served.policy_version,
+        start_before=jobs.in_seconds(start_within_seconds),
+    )
+    job.save(force_insert=True)
+    log.append("check_queued", job=str(job.pk), of=str(served.pk), call_id=served.call_id, tool=served.tool.name)
+    return job
+
+
+def _new(log: SessionLog, spec: JobSpec, **fields: Any) -> ToolJob:
+    asked_before = ToolJob.objects.filter(
+        session=log.session, fingerprint=spec.fingerprint, call_id__isnull=False
+    ).count()
+    return ToolJob(
+        session=log.session,
+        tool=spec.tool,
+        pool_id=spec.pool_id,
+        arguments=dict(spec.arguments),
+        fingerprint=spec.fingerprint,
+        effect=spec.effect,
+        epoch=log.session.epoch,
+        scope=spec.scope,
+        scope_epoch=log.scopes.get(spec.scope, 0),
+        repeat=asked_before,
+        expected_seconds=spec.expected_seconds,
+        timeout_seconds=spec.timeout_seconds,
+        ttl_seconds=spec.ttl_seconds,
+        **fields,
+    )
+
+
+def _tell_queued(log: SessionLog, job: ToolJob, **more: Any) -> None:
+    log.append(
+        "job_queued",
+        job=str(job.pk),
+        tool=job.tool.name,
+        arguments=job.arguments,
+        effect=str(job.effect),
+        speculative=job.is_speculative,
+        call_id=job.call_id,
+        epoch=job.epoch,
+        pattern=job.pattern_id,
+        **more,
+    )
+
+
+def _discard_useless_twin(log: SessionLog, spec: JobSpec) -> None:
+    """What stands in the way of a new guess at the same call, and can serve nobody any more."""
+    twins = ToolJob.objects.filter(
+        session=log.session, epoch=log.session.epoch, fingerprint=spec.fingerprint, call_id=None, status__in=jobs.HELD
+    )
+    expired = Q(status=JobStatus.SUCCEEDED, expires_at__lte=Now())
+    for twin in twins.filter(expired):
+        jobs.discard(log, twin, "expired")
+    if spec.scope:
+        jobs.drop_speculation(log, "invalidated", list(twins.exclude(scope_epoch=log.scopes[spec.scope])))
