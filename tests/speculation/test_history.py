@@ -5,8 +5,9 @@ import pytest
 
 from speculation import events
 from speculation.engine.types import Event
+from speculation.events import SessionLog
 from speculation.history import events_of, store
-from speculation.models import AgentProfile, EventRecord, Session
+from speculation.models import AgentProfile, Session
 from speculation.traces import parse
 from tests.speculation.test_recordings import llm, tool, trace, user
 
@@ -55,7 +56,7 @@ def test_a_run_is_stored_once(agent: AgentProfile) -> None:
 def test_a_run_that_cannot_be_stored_leaves_nothing_behind(
     agent: AgentProfile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(EventRecord.objects, "bulk_create", lambda rows: 1 / 0)
+    monkeypatch.setattr(SessionLog, "flush", lambda log: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         store(agent, RUN, now=NOW)
     assert Session.objects.count() == 0

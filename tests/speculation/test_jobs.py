@@ -53,7 +53,8 @@ def test_a_promoted_job_is_never_preempted_or_discarded(desk: Desk) -> None:
 def test_a_promoted_job_that_has_ended_is_given_back_once_and_serves_nobody_again(desk: Desk, race: Race) -> None:
     job = in_state(desk, "succeeded", "a")
     assert not desk.move(jobs.give_back, job, "no part"), "nobody had asked for it"
-    assert desk.promote(job, "1.0")
+    in_part = {"policy_version": desk.policy_version, "in_part": True}
+    assert desk.move(jobs.promote, job, "1.0", **in_part)
     give_back = partial(desk.move, jobs.give_back, job, "no part")
     assert sorted(race.run(give_back, give_back)) == [False, True]
     assert not desk.promote(job, "1.1")

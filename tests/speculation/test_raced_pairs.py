@@ -228,7 +228,7 @@ PAIRS_OF_MOVES = [
     Pair("commit / commit of a successor", commit, take_over_and_commit, guess("running", **CALL),
          is_legal=result_is_the_winners, prepare=let_lease_run_out),
     Pair("renew / retry of a lost run", renew, retry_lost, guess("running", **CALL), prepare=let_lease_run_out),
-    Pair("give back / give back", give_back, give_back, guess("succeeded", promoted_at=NOW, **CALL)),
+    Pair("give back / give back", give_back, give_back, guess("succeeded", promoted_at=NOW, in_part=True, **CALL)),
     Pair("release / sweep", release, sweep_slots, guess("preempted"), prepare=let_lease_run_out, share=0.5),
     Pair("request / request of one call", request, request, share=1.5),
     Pair("ask / ask of one call", ask, ask, is_legal=one_job_for_both, share=0.5),
