@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from speculation import scheduler, worker
-from speculation.models import JobStatus, Session, ToolJob, ToolRecord, WorkerPool
+from speculation.models import BreakerOpening, JobStatus, Session, ToolJob, ToolRecord, WorkerPool
 from speculation.queries import told
 from speculation.verification import difference
 from tests.speculation.board import Reader, fresh, put_up_board, run, start
+from tests.speculation.breaking import set_default_limits
 from tools.base import ToolResult
 
 
@@ -43,6 +44,7 @@ def test_a_second_run_that_says_the_same_confirms_the_served_result_volatile_fie
 def test_a_second_run_that_says_something_else_contradicts_the_served_result_and_opens_the_breaker(
     reader: Reader, tmp_path: Path
 ) -> None:
+    set_default_limits()
     _, (check,) = serve_and_check(reader)
     (tmp_path / "board.txt").write_text("changed behind our back")
     check = run(check)
@@ -50,6 +52,7 @@ def test_a_second_run_that_says_something_else_contradicts_the_served_result_and
     assert reader.told("checked")[-1]["differs_at"] == "structured.lines"
     tool = ToolRecord.objects.get(name="read_board")
     assert (tool.verified, tool.diverged) == (0, 1)
+    assert BreakerOpening.objects.get().kind == "divergence"
 
 
 def test_a_second_run_is_never_served(reader: Reader) -> None:
