@@ -52,7 +52,7 @@ if PASTE_TOOL_RESERVED > PASTE_TOOL_SLOTS:
 PASTE_IN_PLACE_SECONDS = environment.number("PASTE_IN_PLACE_SECONDS", 0.02)
 # Of the guesses that answered a call, the share that is run again, on slack, to see that the answer was right.
 PASTE_VERIFY_PERCENT = environment.number("PASTE_VERIFY_PERCENT", 2.0, most=100)
-# How many guesses may stand one on another: 1 supposes none to come true.
+# Worker seconds that guesses may cost; how many may stand one on another: 1 supposes none to come true.
 PASTE_SPECULATION_SECONDS_A_SESSION = environment.number("PASTE_SPECULATION_SECONDS_A_SESSION", 600.0)
 PASTE_SPECULATION_SECONDS_A_MINUTE = environment.number("PASTE_SPECULATION_SECONDS_A_MINUTE", 600.0)
 PASTE_CHAIN_DEPTH = environment.whole_number("PASTE_CHAIN_DEPTH", 1, least=1, most=3)
