@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PROMISED = ("lost_sessions", "double_answers", "early_side_effects", "stale_results", "stuck_jobs")
 
 
-@pytest.mark.parametrize("sessions", [0, -1, 5_001, "x", "1.5"])
-def test_a_number_of_sessions_that_cannot_be_is_refused_before_anything_starts(sessions: object) -> None:
+@pytest.mark.parametrize("sessions", [0, -1, 5_001])
+def test_a_number_of_sessions_that_cannot_be_is_refused_before_anything_starts(sessions: int) -> None:
     with pytest.raises(CommandError, match="--sessions takes 1 to 5000") as refused:
         call_command("chaos", sessions=sessions)
     assert refused.value.returncode == 2

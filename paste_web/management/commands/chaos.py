@@ -21,16 +21,13 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--sessions", default=50, help="how many (default 50)")
-        parser.add_argument("--seed", default=1, help="draws what is killed and when (default 1)")
+        parser.add_argument("--sessions", type=int, default=50, help="how many (default 50)")
+        parser.add_argument("--seed", type=int, default=1, help="draws what is killed and when (default 1)")
         parser.add_argument("--format", choices=["text", "json"], default="text")
 
-    def handle(self, **options: Any) -> None:
-        sessions, seed = _whole_number(options["sessions"]), _whole_number(options["seed"])
-        if sessions is None or not 1 <= sessions <= MOST_SESSIONS:
-            raise CommandError(f"--sessions takes 1 to {MOST_SESSIONS}, not {options['sessions']}.", returncode=2)
-        if seed is None:
-            raise CommandError(f"--seed takes a whole number, not {options['seed']}.", returncode=2)
+    def handle(self, *, sessions: int, seed: int, **options: Any) -> None:
+        if not 1 <= sessions <= MOST_SESSIONS:
+            raise CommandError(f"--sessions takes 1 to {MOST_SESSIONS}, not {sessions}.", returncode=2)
         try:
             played = play(sessions, seed)
         except (ChaosFailed, ServerError, OSError) as problem:
@@ -42,11 +39,3 @@ class Command(BaseCommand):
         if document["broken"]:
             say(f"{document['broken']} promises were broken.")
             raise SystemExit(1)
-
-
-def _whole_number(given: Any) -> int | None:
-    """None where it is none: said in one line, and not by the parser, which prints its usage before."""
-    try:
-        return int(given)
-    except ValueError:
-        return None
