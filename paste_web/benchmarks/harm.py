@@ -51,7 +51,7 @@ def harm_document(choices: LiveChoices, tell: Callable[[str], object]) -> dict[s
     rng = random.Random(choices.seed)
     shape = replace(SHAPE, calls=choices.session_calls)
     lived = {name: Lived() for name in ARMS}
-    with stage.ground() as processes:
+    with stage.ground(breakers=False) as processes:
         stage.size_pool(SLOTS, RESERVED)
         agent = made_up.make_agent("all-wrong", shape, foresees="others", seed=choices.seed)
         stage.start_tools(processes, SLOTS)

@@ -15,23 +15,29 @@ from paste_web import celery_app, starting
 from paste_web.benchmarks import echo
 from paste_web.processes import Processes, Program, agents_worker, tools_worker
 from speculation.jobs import POOL
-from speculation.models import AgentProfile, PatternRecord, Session, ToolJob, WorkerPool
+from speculation.models import AgentProfile, Breaker, PatternRecord, Session, ToolJob, WorkerPool
 from speculation.notices import stop_listening
 
 AGENT_PREFIX = "benchmark-"
 
 
 @contextmanager
-def ground() -> Iterator[Processes]:
-    """Tables, and a place for processes, which end with it. The pool is put back as it was, our sessions are removed."""
+def ground(*, breakers: bool = True) -> Iterator[Processes]:
+    """Tables, and a place for processes, which end with it. The pool is put back as it was, our sessions are removed.
+
+    Without `breakers` those enabled are switched off meanwhile, for sections that measure the harm they would end.
+    """
     with starting.only_one_here():
         starting.prepare_tables()
         before = WorkerPool.objects.get(name=POOL)
+        switched_off = [] if breakers else list(Breaker.objects.filter(enabled=True).values_list("pk", flat=True))
         try:
+            Breaker.objects.filter(pk__in=switched_off).update(enabled=False)
             with Processes(settings.BASE_DIR, settings.PASTE_HOME / "log") as processes:
                 yield processes
         finally:
             before.save()
+            Breaker.objects.filter(pk__in=switched_off).update(enabled=True)
             clear()
             stop_listening()
 
