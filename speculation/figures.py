@@ -223,8 +223,12 @@ def _hidden_seconds(call: Call, run: Run | None, until: float) -> float:
 
 
 def _would_hide_seconds(call: Call, run: Run | None, until: float) -> float:
+    return lead_seconds(call, run, until) if call.is_eligible else 0.0
+
+
+def lead_seconds(call: Call, run: Run | None, until: float) -> float:
     """What a prediction that nobody acted on would have hidden: its lead, at most the run's duration."""
-    if call.outcome != "requested" or not call.is_eligible or call.foreseen_at is None or run is None or run.started_at is None:
+    if call.outcome != "requested" or call.foreseen_at is None or run is None or run.started_at is None:
         return 0.0
     return max(0.0, min(run.let_go_at(until) - run.started_at, call.asked_at - call.foreseen_at))
 

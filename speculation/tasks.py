@@ -9,7 +9,7 @@ from celery.signals import worker_ready
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
 
-from speculation import admission, breakers, durations, learning, recovery, sessions, worlds
+from speculation import admission, breakers, durations, learning, ledger, recovery, sessions, worlds
 from speculation.agent.loop import AgentLoop
 from speculation.agent.types import Outcome, SessionStopped
 from speculation.clients import model_for, user_for
@@ -127,6 +127,7 @@ def _sweep_for_ever() -> None:
             recovery.sweep()
             breakers.watch()
             durations.measure()
+            ledger.book_ended()
         except DatabaseError as problem:
             logger.warning("the sweep found no database: %s", type(problem).__name__)
         except Exception:

@@ -4,6 +4,7 @@ from speculation.models.access import ApiKey, AuditEntry, IdempotencyRecord
 from speculation.models.breakers import Breaker, BreakerKind, BreakerOpening, BreakerScope, ToolQuota
 from speculation.models.endpoints import ModelEndpoint, ModelSeat
 from speculation.models.jobs import JobStatus, ResourceScope, ToolJob, WorkerPool
+from speculation.models.ledger import SessionFigures, ToolFigures
 from speculation.models.patterns import PatternRecord
 from speculation.models.policy import Approval, ApprovalLevel, ToolRecord
 from speculation.models.sessions import (
@@ -38,8 +39,10 @@ __all__ = [
     "PatternRecord",
     "ResourceScope",
     "Session",
+    "SessionFigures",
     "SessionStatus",
     "SpeculationMode",
+    "ToolFigures",
     "ToolJob",
     "ToolQuota",
     "ToolRecord",
