@@ -170,12 +170,19 @@ def writing(
     Raises SessionLost if the attempt has moved on, Session.DoesNotExist if there is none.
     """
     with transaction.atomic(savepoint=False):
-        session = Session.objects.select_for_update(no_key=True).get(pk=session_id)
+        session = _locked(session_id)
         if attempt is not None and (session.attempt != attempt or session.has_ended):
             raise SessionLost(f"session {session.short_id} is no longer ours")
         session_log = SessionLog(session, scopes)
         yield session_log
         session_log.flush()
+
+
+def _locked(session_id: UUID) -> Session:
+    """As text: composing the statement anew would cost more than asking it. Raises Session.DoesNotExist."""
+    for session in Session.objects.raw("SELECT * FROM speculation_session WHERE id = %s FOR NO KEY UPDATE", [session_id]):
+        return session
+    raise Session.DoesNotExist
 
 
 def append(session_id: UUID, kind: str, *, as_attempt: int | None = None, **payload: Any) -> int:

@@ -48,6 +48,11 @@ MOVES: Mapping[str, Move] = {
     "give_back": Move((JobStatus.SUCCEEDED, JobStatus.FAILED), JobStatus.DISCARDED, "job_discarded"),
 }
 
+_ASKED_BEFORE = (
+    "(SELECT count(*) FROM speculation_tooljob WHERE session_id = %s AND fingerprint = %s AND call_id IS NOT NULL)"
+)
+_LATER = "now() + %s * interval '1 second'"
+
 HELD = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED)
 """Statuses of a speculation that may still serve a call."""
 
@@ -57,7 +62,7 @@ def _move(job: ToolJob, verb: str, *guards: Q, **fields: Any) -> bool:
     move = MOVES[verb]
     if move.to is not None:
         fields["status"] = move.to
-    return rows.update(job, ToolJob.objects.filter(*guards, pk=job.pk, status__in=move.frm), **fields)
+    return rows.update(job, Q(status__in=move.frm), *guards, fields=fields)
 
 
 def in_seconds(seconds: float) -> Any:
@@ -96,11 +101,35 @@ def start(log: SessionLog, job: ToolJob, *, attempt: int, worker: str, policy_ve
         expires_at=Cast(Now() + F("ttl_seconds") * Value(timedelta(seconds=1)), DateTimeField()),
     )
     if started:
-        if job.effect != SideEffect.NONE and job.call_id:
-            drop_speculation(log, "invalidated")
-            log.begin_change(job.call_id, job.scope)
-        log.append("job_started", job=str(job.pk), attempt=job.attempt)
+        _tell_started(log, job)
     return started
+
+
+def _tell_started(log: SessionLog, job: ToolJob) -> None:
+    if job.effect != SideEffect.NONE and job.call_id:
+        drop_speculation(log, "invalidated")
+        log.begin_change(job.call_id, job.scope)
+    log.append("job_started", job=str(job.pk), attempt=job.attempt)
+
+
+def insert(log: SessionLog, job: ToolJob, *, started_by: str = "") -> None:
+    """A call's new job, queued; or, `started_by` a worker that runs it at once, as if it had been queued and started.
+
+    Raises IntegrityError if the call has one already.
+    """
+    computed: dict[str, tuple[str, Sequence[Any]]] = {"repeat": (_ASKED_BEFORE, [job.session_id, job.fingerprint])}
+    if started_by:
+        job.status, job.attempt, job.worker = JobStatus.RUNNING, 1, started_by
+        computed["started_at"] = ("now()", [])
+        computed["lease_until"] = (_LATER, [LEASE_SECONDS])
+        computed["expires_at"] = (_LATER, [job.ttl_seconds])
+    rows.insert(job, computed)
+
+
+def tell_inserted(log: SessionLog, job: ToolJob) -> None:
+    """What `insert` did beside the row, once the log says that the call was asked for."""
+    if job.status == JobStatus.RUNNING:
+        _tell_started(log, job)
 
 
 def _unchanged(log: SessionLog, job: ToolJob) -> Q:

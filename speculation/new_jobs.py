@@ -14,10 +14,13 @@ from speculation.verification import fingerprint_of_check
 from tools.base import SideEffect
 
 
-def request(log: SessionLog, spec: JobSpec, call_id: str) -> ToolJob:
-    """An authoritative job: the agent asked, nothing speculated fits. IntegrityError if the call has one already."""
+def request(log: SessionLog, spec: JobSpec, call_id: str, *, started_by: str = "") -> ToolJob:
+    """An authoritative job: the agent asked, nothing speculated fits. IntegrityError if the call has one already.
+
+    `started_by`: who runs it at once; to be told by `jobs.tell_inserted` once the log says that it was asked for.
+    """
     job = _new(log, spec, call_id=call_id, policy_version=spec.tool.policy_version)
-    job.save(force_insert=True)
+    jobs.insert(log, job, started_by=started_by)
     _tell_queued(log, job)
     return job
 
@@ -35,6 +38,7 @@ def speculate(log: SessionLog, spec: JobSpec, guess: Guess) -> ToolJob | None:
     job = _new(
         log,
         replace(spec, pool_id=spec.pool_id or jobs.POOL),  # a guess always takes a slot: what runs in place is real
+        repeat=_asked_before(log, spec),
         pattern_id=guess.pattern_id,
         probability=guess.probability,
         utility=guess.utility,
@@ -72,10 +76,13 @@ def check(log: SessionLog, served: ToolJob, start_within_seconds: float) -> Tool
     return job
 
 
-def _new(log: SessionLog, spec: JobSpec, **fields: Any) -> ToolJob:
-    asked_before = ToolJob.objects.filter(
+def _asked_before(log: SessionLog, spec: JobSpec) -> int:
+    return ToolJob.objects.filter(
         session=log.session, fingerprint=spec.fingerprint, call_id__isnull=False
     ).count()
+
+
+def _new(log: SessionLog, spec: JobSpec, **fields: Any) -> ToolJob:
     return ToolJob(
         session=log.session,
         tool=spec.tool,
@@ -86,7 +93,6 @@ def _new(log: SessionLog, spec: JobSpec, **fields: Any) -> ToolJob:
         epoch=log.session.epoch,
         scope=spec.scope,
         scope_epoch=log.scopes.get(spec.scope, 0),
-        repeat=asked_before,
         expected_seconds=spec.expected_seconds,
         timeout_seconds=spec.timeout_seconds,
         ttl_seconds=spec.ttl_seconds,

@@ -1,22 +1,149 @@
-"""One row moved and read back in one round trip: PostgreSQL's UPDATE ... RETURNING, for which Django has no word."""
+"""One row written or moved and read back in one round trip, by statements that are composed once.
 
+Django composes a statement anew for each use, about half a millisecond that somebody's call waits for. A statement's text
+depends only on its shape: which columns it names, how they are compared, and what is not a plain value (`Now()`, lists,
+None). So texts are kept by their shape, with places for the plain values.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
+from django.db.models.expressions import DatabaseDefault, Expression
 from django.db.models.sql import UpdateQuery
 
+PLAIN = (str, int, float, UUID)
+"""Types whose values the driver takes as they are. A bool is none: Django writes conditions of it out."""
+MOST_SHAPES = 512
 
-def update(row: models.Model, which: "models.QuerySet[Any]", **fields: Any) -> bool:
-    """Update what `which` finds, at most this one row; True if it did, and then `row` is as the database has it now."""
-    query = which.query.chain(UpdateQuery)
-    query.add_update_values(fields)
-    try:
-        sql, parameters = query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
-    except EmptyResultSet:  # Django sees that the condition can never hold
-        return False
-    found = list(type(row)._default_manager.raw(f"{sql} RETURNING *", parameters))
+
+@dataclass(frozen=True)
+class Place:
+    """Stands for the value that comes at this place."""
+
+    number: int
+
+
+class _Placed(Expression):
+    """Compiles to a parameter whose value comes later."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Place]]:
+        return "%s", [Place(self.number)]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A composed text; `parameters` with a Place wherever a value is to come. No text: it can never find a row."""
+
+    sql: str
+    parameters: Sequence[Any] = ()
+
+    def filled(self, values: Sequence[Any]) -> list[Any]:
+        return [values[each.number] if isinstance(each, Place) else each for each in self.parameters]
+
+
+_composed: dict[Any, Statement] = {}
+
+
+def update(row: models.Model, *conditions: models.Q, fields: Mapping[str, Any]) -> bool:
+    """Update the row where all conditions hold; True if it did, and then `row` is as the database has it now."""
+    values: list[Any] = []
+    shape: list[Any] = [type(row)]
+    where = [_taken_apart(condition, values, shape) for condition in (models.Q(pk=row.pk), *conditions)]
+    changed = {name: _placed(name, _prepared(row, name, value), values, shape) for name, value in fields.items()}
+    statement = _statement(tuple(shape), lambda: _compose_update(type(row), where, changed))
+    return bool(statement.sql) and _read_back(row, statement.sql, statement.filled(values))
+
+
+def insert(row: models.Model, computed: Mapping[str, tuple[str, Sequence[Any]]]) -> None:
+    """Insert a new row and read it back. `computed`: columns that the database works out, each by its text and parameters.
+
+    Raises IntegrityError.
+    """
+    names, texts, parameters = [], [], []
+    for field in row._meta.concrete_fields:
+        if field.attname in computed:
+            text, given = computed[field.attname]
+        elif isinstance(getattr(row, field.attname), DatabaseDefault):
+            continue
+        else:
+            text, given = "%s", [field.get_db_prep_save(getattr(row, field.attname), connection)]
+        names.append(f'"{field.column}"')
+        texts.append(text)
+        parameters.extend(given)
+    table = row._meta.db_table
+    _read_back(row, f'INSERT INTO "{table}" ({", ".join(names)}) VALUES ({", ".join(texts)}) RETURNING *', parameters)
+    row._state.adding = False
+    row._state.db = DEFAULT_DB_ALIAS
+
+
+def _read_back(row: models.Model, sql: str, parameters: Sequence[Any]) -> bool:
+    found = list(type(row)._default_manager.raw(sql, parameters))
     for fresh in found:
         for column in row._meta.concrete_fields:
             setattr(row, column.attname, getattr(fresh, column.attname))
     return bool(found)
+
+
+def _statement(shape: Any, compose: Callable[[], Statement]) -> Statement:
+    found = _composed.get(shape)
+    if found is None:
+        found = compose()
+        if len(_composed) < MOST_SHAPES:  # a shape that holds a changing value would fill the memory
+            _composed[shape] = found
+    return found
+
+
+def _compose_update(model: type[models.Model], where: Sequence[models.Q], changed: Mapping[str, Any]) -> Statement:
+    query = model._default_manager.filter(*where).query.chain(UpdateQuery)
+    query.add_update_values(changed)
+    try:
+        sql, parameters = query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
+    except EmptyResultSet:  # Django sees that the condition can never hold
+        return Statement("")
+    return Statement(f"{sql} RETURNING *", parameters)
+
+
+def _taken_apart(condition: models.Q, values: list[Any], shape: list[Any]) -> models.Q:
+    """The same condition with places for its plain values, which go to `values`; all else goes into the shape."""
+    shape.append((condition.connector, condition.negated, len(condition.children)))
+    children = [
+        _taken_apart(child, values, shape)
+        if isinstance(child, models.Q)
+        else (child[0], _placed(child[0], child[1], values, shape))
+        for child in condition.children
+    ]
+    return models.Q(*children, _connector=condition.connector, _negated=condition.negated)
+
+
+def _placed(name: str, value: Any, values: list[Any], shape: list[Any]) -> Any:
+    if isinstance(value, _Prepared):
+        value = value.value
+    elif not isinstance(value, PLAIN) or isinstance(value, bool):
+        shape.append((name, repr(value)))
+        return value
+    shape.append((name, type(value)))
+    values.append(str(value) if isinstance(value, str) else value)  # of an enumeration's member: its value
+    return _Placed(len(values) - 1)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A value as the driver takes it, which Django must not see: JSON."""
+
+    value: Any
+
+
+def _prepared(row: models.Model, name: str, value: Any) -> Any:
+    field = row._meta.get_field(name)
+    if isinstance(field, models.JSONField) and value is not None and not hasattr(value, "resolve_expression"):
+        return _Prepared(field.get_db_prep_save(value, connection))
+    return value
+

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
 
 from speculation import breakers_open, events, jobs, locks, new_jobs, slack
 from speculation.asked import AskedCall
@@ -21,6 +20,7 @@ from speculation.engine.types import Prediction, ToolTraits
 from speculation.engine.utility import Bid
 from speculation.events import SessionLog
 from speculation.jobs import POOL
+from speculation.known_jobs import known_jobs
 from speculation.leases import owner
 from speculation.models import EventRecord, JobStatus, ToolJob, ToolRecord, WorkerPool
 from speculation.preemption import make_room
@@ -46,10 +46,6 @@ WHY_UNSERVED: Mapping[str, str] = {
 NOT_WAITED_FOR = "quicker in place"
 """A guess that no worker has begun, of a call that takes less time than to wait for one."""
 NOT_IN_WHOLE = "the whole did not give this part"
-
-MOST_GUESSES = 8
-"""So many guesses at a call are looked at, the newest first: one may be held in an epoch, older ones have ended."""
-
 
 @dataclass(frozen=True)
 class Offer:
@@ -92,7 +88,7 @@ def serve(session_id: UUID, attempt: int, asked: Sequence[AskedCall]) -> list[To
         lock_scopes = locks.share_scopes if tools else locks.hold_scopes
         scopes = lock_scopes(call.spec.scope for call in asked)
         with events.writing(session_id, attempt=attempt, scopes=scopes) as log:
-            known = _known_jobs(log, asked)
+            known = known_jobs(log.session, asked)
             served = [_serve_one(log, call, tools, known) for call in asked]
     if any(job.status == JobStatus.QUEUED for job in served):
         make_room(POOL, {call.spec.tool.pk: call.spec.max_parallel for call in asked})
@@ -106,14 +102,6 @@ def runs_here(job: ToolJob, attempt: int) -> bool:
 
 def _in_place(attempt: int) -> str:
     return f"{owner()} in place, attempt {attempt}"
-
-
-def _known_jobs(log: SessionLog, asked: Sequence[AskedCall]) -> list[ToolJob]:
-    """The calls' own jobs, then the newest guesses that may answer them; results only where needed."""
-    fingerprints = {fingerprint for call in asked for fingerprint in call.fingerprints}
-    related = Q(call_id__in=[call.call_id for call in asked]) | Q(call_id=None, fingerprint__in=fingerprints)
-    found = ToolJob.objects.filter(related, session=log.session).order_by(F("call_id").asc(nulls_last=True), "-created_at")
-    return list(found.select_related("tool").defer("result")[: MOST_GUESSES * len(asked)])
 
 
 def _serve_one(
@@ -139,10 +127,11 @@ def _tell_part(log: SessionLog, asked: AskedCall, job: ToolJob) -> None:
 
 def _request(log: SessionLog, asked: AskedCall, known: Sequence[ToolJob]) -> ToolJob:
     reason = _why_not(log, asked, known)
-    job = new_jobs.request(log, asked.spec, asked.call_id)
+    started_by = _in_place(log.session.attempt) if asked.spec.pool_id is None else ""
+    job = new_jobs.request(log, asked.spec, asked.call_id, started_by=started_by)
     _tell_asked(log, asked, job, "requested", reason)
-    if job.pool_id is None:
-        jobs.start(log, job, attempt=0, worker=_in_place(log.session.attempt), policy_version=job.policy_version)
+    if started_by:
+        jobs.tell_inserted(log, job)
     else:
         enqueue(job)
     return job
