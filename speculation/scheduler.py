@@ -15,7 +15,7 @@ from django.db import transaction
 
 from speculation import breakers_open, events, jobs, locks, new_jobs, slack
 from speculation.asked import AskedCall
-from speculation.engine.scheduling import Verdict, admit
+from speculation.engine.scheduling import Refused, Verdict, admit
 from speculation.engine.types import Prediction, ToolTraits
 from speculation.engine.utility import Bid
 from speculation.events import SessionLog
@@ -231,8 +231,17 @@ def speculate(session_id: UUID, attempt: int, forecasted: Forecasted) -> Launche
                 if verdict.admitted and (job := _launch(log, verdict, by_fingerprint[verdict.bid.fingerprint]))
             }
             _tell_predicted(log, forecasted, verdicts, made)
-    refused = {verdict.bid.fingerprint: str(verdict.refused) for verdict in verdicts if verdict.refused}
+    refused = {verdict.bid.fingerprint: _word(verdict, made) for verdict in verdicts if verdict.bid.fingerprint not in made}
     return Launched(list(made.values()), refused)
+
+
+def _word(verdict: Verdict, made: Mapping[str, ToolJob]) -> str:
+    """What became of a bid. One may be admitted in vain: what it was to replace has begun, or its call was tried before."""
+    if verdict.refused:
+        return str(verdict.refused)
+    if verdict.bid.fingerprint in made:
+        return "admitted"
+    return str(Refused.NO_FREE_SLOT if verdict.preempt is not None else Refused.ALREADY_HELD)
 
 
 def _is_current(log: SessionLog, forecasted: Forecasted, offer: Offer, tools: Mapping[int, ToolRecord]) -> bool:
@@ -287,7 +296,7 @@ def _tell_predicted(
             "probability": verdict.bid.prediction.probability_before_write,
             "utility": verdict.bid.utility_seconds,
             "pattern": verdict.bid.prediction.pattern,
-            "verdict": str(verdict.refused or "admitted"),
+            "verdict": _word(verdict, made),
             "job": str(made[verdict.bid.fingerprint].pk) if verdict.bid.fingerprint in made else None,
             **_chain(verdict.bid.prediction),
         }

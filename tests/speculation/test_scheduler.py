@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from speculation import jobs, scheduler
 from speculation.engine.types import Prediction, ToolTraits
 from speculation.engine.utility import Bid
+from speculation.known_jobs import MOST_GUESSES
 from speculation.models import JobStatus, Session, ToolJob, ToolRecord, WorkerPool
 from speculation.scheduler import AskedCall, Forecasted, Offer
 from speculation.slack import Capacity
@@ -69,6 +70,13 @@ def test_a_better_guess_replaces_the_worst_queued_one(desk: Desk) -> None:
     assert jobs["1.txt"] == (JobStatus.PREEMPTED, "replaced by a better guess")
     assert jobs["best.txt"][0] == JobStatus.QUEUED
     assert busy_guesses() == 3
+
+
+def test_a_guess_that_was_tried_and_failed_is_not_told_as_admitted_when_it_comes_again(desk: Desk) -> None:
+    speculate(desk, offer(desk, "a.txt"))
+    ToolJob.objects.update(status=JobStatus.FAILED, ended_at=Now())
+    assert speculate(desk, offer(desk, "a.txt")) == []
+    assert verdicts(desk) == ["admitted", "already held"]
 
 
 def test_a_forecast_from_before_a_write_or_a_decision_launches_nothing(desk: Desk) -> None:
@@ -204,7 +212,7 @@ def test_a_tool_that_bears_one_call_at_a_time_may_be_guessed_and_gives_way_to_a_
 
 def test_a_call_that_is_asked_again_finds_its_own_job_behind_many_newer_guesses(desk: Desk) -> None:
     first = ask(desk, "1.0", "a")
-    for _ in range(scheduler.MOST_GUESSES + 1):
+    for _ in range(MOST_GUESSES + 1):
         newer = desk.speculate("a")
         assert newer is not None and desk.move(jobs.preempt, newer, "refuted")
     assert ask(desk, "1.0", "a").pk == first.pk
