@@ -1,4 +1,7 @@
-"""The task queue: `agents` runs sessions (they only wait), `tools` runs tools (they work). Its settings are CELERY_*."""
+"""The task queue: `agents` runs sessions (they only wait), `tools` runs tools (they work). Its settings are CELERY_*.
+
+What is due each day goes to `agents` as well: beat.py asks for it.
+"""
 
 import os
 

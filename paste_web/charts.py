@@ -1,19 +1,23 @@
 """Rows in, Plotly figures out. Pure. Colours are names of tokens, `var(--used)`: the browser puts in the theme's own.
 
-Lanes are numbers on y, one bar trace a state with `base`; dashed and dotted boxes are one scatter with fill "toself",
-since bars know no dash. Open runs are not in the figure: the browser grows them over it as plain elements.
+Lanes are numbers on y, one bar trace a state with `base`; dashed and dotted boxes are one scatter of lines, since bars
+know no dash. Open runs are not in the figure: the browser grows them over it as plain elements.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
+from paste_web.chart_lines import cut_trace, escaped, link_traces, middle_of, slot_trace, tick_trace, token
 from speculation.timeline import WASTED, Bar, Timeline
 
 ROW_PIXELS = 26
 MARGINS = {"l": 150, "r": 16, "t": 8, "b": 32, "pad": 0}
-LANES = {"model": "Model", "tools": "Tools, authoritative", "would": "would have run", "guess": "Speculative"}
-HEIGHTS = {"model": 0.84, "tools": 0.8, "would": 0.5, "guess": 0.8}
+LANES = {
+    "turns": "Turns", "model": "Model", "tools": "Tools, authoritative", "would": "would have run", "guess": "Speculative",
+}  # fmt: skip
+HEIGHTS = {"turns": 0.7, "model": 0.84, "tools": 0.8, "would": 0.5, "guess": 0.8}
 CLEAR = "rgba(0,0,0,0)"
 
 
@@ -28,25 +32,23 @@ class Look:
     dash: str = ""
 
 
-def _token(name: str) -> str:
-    return f"var(--{name})"
-
-
-_OVER = _token("on-fill")
+_OVER = token("on-fill")
 LOOKS: Mapping[str, Look] = {
-    "prefill": Look(CLEAR, _token("decode"), _token("text")),
-    "decode": Look(_token("decode-fill"), _token("decode"), _token("text")),
-    "waits": Look(CLEAR, _token("authoritative"), _token("text")),
-    "queued": Look(CLEAR, _token("authoritative"), _token("text"), dash="dot"),
-    "authoritative": Look(_token("authoritative"), _token("authoritative"), _OVER),
-    "raised": Look(_token("authoritative"), _token("used"), _OVER),
-    "guess": Look(_token("surface"), _token("speculative"), _token("text"), pattern="/"),
-    "used": Look(_token("used"), _token("used"), _OVER),
-    "joined": Look(_token("used"), _token("used"), _OVER),
-    "joined_after": Look(CLEAR, _token("used"), _token("text")),
-    "hidden": Look(_token("hidden-fill"), _token("hidden-fill"), _token("text")),
-    "ghost": Look(CLEAR, _token("used"), _token("text"), dash="dash"),
-    **{state: Look(_token("surface"), _token("wasted"), _token("text"), pattern="x") for state in WASTED},
+    "turn": Look(token("sunken"), token("line"), token("text")),
+    "seat": Look(CLEAR, token("decode"), token("text"), dash="dot"),
+    "prefill": Look(CLEAR, token("decode"), token("text")),
+    "decode": Look(token("decode-fill"), token("decode"), token("text")),
+    "waits": Look(CLEAR, token("authoritative"), token("text")),
+    "queued": Look(CLEAR, token("authoritative"), token("text"), dash="dot"),
+    "authoritative": Look(token("authoritative"), token("authoritative"), _OVER),
+    "raised": Look(token("authoritative"), token("used"), _OVER),
+    "guess": Look(token("surface"), token("speculative"), token("text"), pattern="/"),
+    "used": Look(token("used"), token("used"), _OVER),
+    "joined": Look(token("used"), token("used"), _OVER),
+    "joined_after": Look(CLEAR, token("used"), token("text")),
+    "hidden": Look(token("hidden-fill"), token("hidden-fill"), token("text")),
+    "ghost": Look(CLEAR, token("used"), token("text"), dash="dash"),
+    **{state: Look(token("surface"), token("wasted"), token("text"), pattern="x") for state in WASTED},
 }
 
 
@@ -57,10 +59,10 @@ def timeline_figure(timeline: Timeline, *, revision: str) -> dict[str, Any]:
     open_bars = [bar for bar in timeline.bars if bar.end is None]
     states = [state for state in LOOKS if any(bar.state == state for bar in drawn)]
     rows = tops["slots"] + 1
-    data = [_link_trace(timeline, tops)]
+    data = link_traces(timeline, tops)
     data += [_trace(state, [bar for bar in drawn if bar.state == state], tops) for state in states]
-    data += [_tick_trace(timeline, kind, tops) for kind in ("named", "sealed", "skipped")]
-    data.append(_slot_trace(timeline, tops))
+    data += [tick_trace(timeline, kind, tops) for kind in ("named", "sealed", "skipped")]
+    data += [cut_trace([bar for bar in drawn if bar.state == "preempted"], tops), slot_trace(timeline, tops)]
     return {
         "data": data,
         "layout": _layout(timeline, tops, rows, revision),
@@ -68,6 +70,7 @@ def timeline_figure(timeline: Timeline, *, revision: str) -> dict[str, Any]:
         "end": round(timeline.end, 3),
         "live": timeline.is_live,
         "merged": timeline.merged,
+        "view": timeline.view and [round(at, 3) if isfinite(at) else None for at in timeline.view],
         "rows": rows,
     }
 
@@ -79,10 +82,6 @@ def _lane_tops(timeline: Timeline) -> dict[str, int]:
         tops[lane] = top
         top += timeline.rows[lane]
     return {**tops, "slots": top}
-
-
-def _middle(bar: Bar, tops: Mapping[str, int]) -> float:
-    return tops[bar.lane] + bar.row + 0.5
 
 
 def _trace(state: str, bars: Sequence[Bar], tops: Mapping[str, int]) -> dict[str, Any]:
@@ -102,7 +101,7 @@ def _bar_trace(state: str, bars: Sequence[Bar], tops: Mapping[str, int], look: L
         "name": state,
         "base": [round(bar.start, 3) for bar in bars],
         "x": [_width(bar) for bar in bars],
-        "y": [_middle(bar, tops) for bar in bars],
+        "y": [middle_of(bar, tops) for bar in bars],
         "width": [HEIGHTS[bar.lane] for bar in bars],
         "marker": marker,
         "text": ["" for _ in bars],
@@ -121,27 +120,22 @@ def _width(bar: Bar) -> float:
     return round((bar.end if bar.end is not None else bar.start) - bar.start, 3)
 
 
-def _custom(bar: Bar) -> list[str]:
-    """What the browser picks, labels (long, short) and says on hover."""
-    return [bar.pick, _escaped(bar.label), _escaped(bar.short), _hover(bar)]
+def _custom(bar: Bar) -> list[str | int]:
+    """What the browser picks, labels (long, short) and says on hover; and how many it stands for."""
+    return [bar.pick, escaped(bar.label), escaped(bar.short), _hover(bar), bar.count]
 
 
 def _hover(bar: Bar) -> str:
     sign, word = bar.mark
     parts = [f"{sign} {word}".strip(), bar.label, f"{bar.start:.2f} – {bar.end or bar.start:.2f} s, {_width(bar):.2f} s", bar.note]
-    return "<br>".join(_escaped(part) for part in parts if part)
-
-
-def _escaped(text: str) -> str:
-    """Plotly reads a few HTML tags in its texts, links among them; arguments must not write any."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "<br>".join(escaped(part) for part in parts if part)
 
 
 def _box_trace(state: str, bars: Sequence[Bar], tops: Mapping[str, int], look: Look) -> dict[str, Any]:
     xs: list[float | None] = []
     ys: list[float | None] = []
     for bar in bars:
-        left, right, middle, half = bar.start, bar.start + _width(bar), _middle(bar, tops), HEIGHTS[bar.lane] / 2
+        left, right, middle, half = bar.start, bar.start + _width(bar), middle_of(bar, tops), HEIGHTS[bar.lane] / 2
         xs += [round(x, 3) for x in (left, right, right, left, left)] + [None]
         ys += [middle - half, middle - half, middle + half, middle + half, middle - half, None]
     return {
@@ -156,62 +150,13 @@ def _box_trace(state: str, bars: Sequence[Bar], tops: Mapping[str, int], look: L
     }
 
 
-def _tick_trace(timeline: Timeline, kind: str, tops: Mapping[str, int]) -> dict[str, Any]:
-    ticks = [tick for tick in timeline.ticks if tick.kind == kind]
-    symbol = {"named": "diamond-open", "sealed": "diamond", "skipped": "circle-open"}[kind]
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": kind,
-        "x": [round(tick.at, 3) for tick in ticks],
-        "y": [tops["model"] + 0.96 for _ in ticks],
-        "marker": {"symbol": symbol, "size": 7, "color": _token("text"), "line": {"color": _token("text"), "width": 1}},
-        "text": [_escaped(tick.text) for tick in ticks],
-        "hovertemplate": "%{text}<br>%{x:.2f} s<extra></extra>",
-    }
-
-
-def _link_trace(timeline: Timeline, tops: Mapping[str, int]) -> dict[str, Any]:
-    """From the end of a used run up to where its call was asked for."""
-    xs: list[float | None] = []
-    ys: list[float | None] = []
-    for link in timeline.links:
-        row = tops["guess"] + link.start_row + 0.5
-        xs += [round(link.start, 3), round(link.end, 3), round(link.end, 3), None]
-        ys += [row, row, tops["tools"] + 0.05, None]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "links",
-        "x": xs,
-        "y": ys,
-        "line": {"color": _token("used"), "width": 1, "dash": "dot"},
-        "hoverinfo": "skip",
-    }
-
-
-def _slot_trace(timeline: Timeline, tops: Mapping[str, int]) -> dict[str, Any]:
-    most = max((held for _, held in timeline.slots), default=0) or 1
-    floor = tops["slots"] + 0.95
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "slots",
-        "x": [round(at, 3) for at, _ in timeline.slots],
-        "y": [floor - 0.8 * held / most for _, held in timeline.slots],
-        "text": [f"{held} slots held" for _, held in timeline.slots],
-        "line": {"shape": "hv", "color": _token("decode"), "width": 1.5},
-        "hovertemplate": "%{text}<extra></extra>",
-    }
-
-
 def _open(bar: Bar, tops: Mapping[str, int]) -> dict[str, Any]:
     height = HEIGHTS[bar.lane]
     return {
         "key": bar.key,
         "state": bar.state,
         "start": round(bar.start, 3),
-        "top": round(_middle(bar, tops) - height / 2, 3),
+        "top": round(middle_of(bar, tops) - height / 2, 3),
         "height": height,
         "label": bar.label,
         "short": bar.short,
@@ -224,8 +169,8 @@ def _layout(timeline: Timeline, tops: Mapping[str, int], rows: int, revision: st
     names += [(tops["guess"] + k + 0.5, f"Speculative {k + 1}") for k in range(timeline.rows["guess"])]
     most = max((held for _, held in timeline.slots), default=0)
     names.append((tops["slots"] + 0.5, f"Slots held, {most} at most"))
-    borders = [tops["tools"], tops["guess"], tops["slots"]]
-    font = {"family": "system-ui, sans-serif", "size": 12, "color": _token("text")}
+    borders = [tops["model"], tops["tools"], tops["guess"], tops["slots"]]
+    font = {"family": "system-ui, sans-serif", "size": 12, "color": token("text")}
     return {
         "uirevision": revision,
         "barmode": "overlay",
@@ -236,15 +181,15 @@ def _layout(timeline: Timeline, tops: Mapping[str, int], rows: int, revision: st
         "height": rows * ROW_PIXELS + MARGINS["t"] + MARGINS["b"],
         "margin": MARGINS,
         "font": font,
-        "paper_bgcolor": _token("surface"),
-        "plot_bgcolor": _token("surface"),
-        "hoverlabel": {"bgcolor": _token("surface"), "bordercolor": _token("control"), "font": font, "align": "left"},
+        "paper_bgcolor": token("surface"),
+        "plot_bgcolor": token("surface"),
+        "hoverlabel": {"bgcolor": token("surface"), "bordercolor": token("control"), "font": font, "align": "left"},
         "xaxis": {
             "range": [0, max(timeline.end * 1.02, 1)],
             "ticksuffix": " s",
-            "gridcolor": _token("line"),
+            "gridcolor": token("line"),
             "zeroline": False,
-            "tickcolor": _token("line"),
+            "tickcolor": token("line"),
             "fixedrange": False,
         },
         "yaxis": {
@@ -254,12 +199,12 @@ def _layout(timeline: Timeline, tops: Mapping[str, int], rows: int, revision: st
             "showgrid": False,
             "zeroline": False,
             "fixedrange": True,
-            "tickcolor": _token("surface"),
+            "tickcolor": token("surface"),
         },
         "shapes": [_border(y) for y in borders],
     }
 
 
 def _border(y: float) -> dict[str, Any]:
-    line = {"color": _token("line"), "width": 1}
+    line = {"color": token("line"), "width": 1}
     return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "layer": "below", "line": line}

@@ -3,7 +3,8 @@
 A session's socket sends a `snapshot`, then a `delta` for each growth of the log, a `tick` each second in between, and
 `closed` once nothing more can come. It looks at the log on each tick, too, so a lost bell costs a second. The browser
 acknowledges what it has drawn: one that falls behind by more than MOST_UNDRAWN messages gets nothing until it has
-caught up, then a snapshot. It may ask for one itself (`{"type": "resync"}`) when it sees a gap.
+caught up, then a snapshot. It may ask for one itself (`{"type": "resync"}`) when it sees a gap, and for another range or
+page (`{"type": "look", "sight": {...}}`, see sight.py), which then holds for what follows.
 """
 
 import asyncio
@@ -12,14 +13,16 @@ import json
 import logging
 import time
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
 from autobahn.exception import Disconnected
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.urls import path
 
-from paste_web.session_view import SessionView, may_read_payloads
+from paste_web.redaction import may_read_payloads
+from paste_web.session_view import SessionView
+from paste_web.sight import Sight
 from speculation.models import Session
 
 logger = logging.getLogger(__name__)
@@ -48,6 +51,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
         self._bell = asyncio.Event()
         self._undrawn = 0
         self._snapshot_after: int | None = after_of(self.scope["query_string"])
+        self._sight: Sight | None = None
         self._group = f"session.{view.session.pk.hex}"
         await self.accept()
         await self.channel_layer.group_add(self._group, self.channel_name)
@@ -64,6 +68,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
             self._undrawn = 0
         if kind == "resync":
             self._undrawn, self._snapshot_after = 0, 0
+        if kind == "look":
+            self._sight = Sight.read(content.get("sight"))
         self._bell.set()
 
     async def session_bell(self, message: dict[str, Any]) -> None:
@@ -117,6 +123,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
         if self._snapshot_after is not None:
             after, self._snapshot_after = self._snapshot_after, None
             return self._view.snapshot(after)
+        if self._sight is not None:
+            sight, self._sight = self._sight, None
+            return self._view.look(sight)
         return self._view.delta() or self._view.tick()
 
     @database_sync_to_async
@@ -124,7 +133,10 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
         """None: not signed in, or no such session."""
         user = self.scope["user"]
         session = Session.objects.select_related("agent", "pair").filter(pk=session_id).first()
-        return SessionView(session, show_payloads=may_read_payloads(user)) if session and user.is_authenticated else None
+        if session is None or not user.is_authenticated:
+            return None
+        sight = Sight.read(dict(parse_qsl(self.scope["query_string"].decode(errors="replace"))))
+        return SessionView(session, show_payloads=may_read_payloads(user), sight=sight)
 
 
 class SessionsConsumer(AsyncJsonWebsocketConsumer):
@@ -163,7 +175,7 @@ class SessionsConsumer(AsyncJsonWebsocketConsumer):
 def after_of(query: bytes) -> int:
     """The `after` of a query string; 0 where there is none or it is no number."""
     value = parse_qs(query.decode(errors="replace")).get("after", ["0"])[0]
-    return int(value) if value.isdecimal() else 0
+    return int(value) if value.isascii() and value.isdecimal() and len(value) < 10 else 0
 
 
 websocket_urlpatterns = [

@@ -119,3 +119,9 @@ def agents_worker(concurrency: int = 32) -> Program:
 def tools_worker(slots: int) -> Program:
     """Runs tools: one process a slot."""
     return _worker("tools", "prefork", slots)
+
+
+def beat() -> Program:
+    """Says what is due each day. It keeps in PASTE_HOME when it last did; a second one would only say it twice."""
+    options = ["-l", "WARNING", "--pidfile="]
+    return Program("beat", [sys.executable, "-m", "celery", "-q", "-A", "paste_web.beat", "beat", *options])

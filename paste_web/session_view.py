@@ -1,67 +1,53 @@
-"""One session as its page shows it: parts of HTML and one figure. The page, the websocket and polling send the same.
+"""One session as its page shows it. The page, the websocket and polling send the same.
 
-A *message* is what the browser gets: `{"type": "snapshot" | "delta" | "tick" | "closed", "after", "seq", "now", "live",
-"parts": {name: html}, "events": html of the rows after `after`, "figure": ...}`. A tick has the figures that time alone
-changes, and no chart.
+A *message* is what the browser gets: `{"type": "snapshot" | "delta" | "look" | "tick" | "closed", "after", "seq", "now",
+"live", "axis", "says", "parts": {name: html}, "events": html of the rows after `after`, "figure": ...}`. A look answers a
+reader who looks elsewhere (see sight.py), with the log's table as a part. A tick has the figures that time alone changes,
+and no chart.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.template.loader import render_to_string
 
-from paste_web.charts import timeline_figure
-from paste_web.strip import StripBoxes, strip_boxes
+from paste_web.redaction import may_read_payloads
+from paste_web.session_parts import MOST_EVENTS_SHOWN, PARTS, SessionParts
+from paste_web.sight import Sight
 from speculation import queries
-from speculation.call_table import call_rows
 from speculation.models import EventRecord, Session
 from speculation.queries import Told
 from speculation.story import Story
-from speculation.strip import draw_strip
-from speculation.timeline import draw
 
-MOST_EVENTS_SHOWN = 300
-MOST_ROWS_SHOWN = 500
-PARTS = ("head", "facts", "strip", "calls", "turns", "predictions", "answer")
-SECRET_KEYS = frozenset({"arguments", "content", "structured", "text", "answer", "task", "candidates", "sources", "calls"})
+__all__ = ["SessionView", "may_read_payloads"]
 
-Reader = AbstractBaseUser | AnonymousUser
-
-
-def may_read_payloads(user: Reader) -> bool:
-    return bool(getattr(user, "has_perm", None)) and user.has_perm("speculation.view_payloads")  # type: ignore[union-attr]
-
-
-@dataclass(frozen=True)
-class EventRow:
-    """One line of the Events tab. `payload` is one line of JSON, without what the reader may not see."""
-
-    seq: int
-    at: float
-    kind: str
-    payload: str
+EVERYTHING = Sight()
 
 
 class SessionView:
     """Reads a session's log on from where it was, and says what has changed since it last spoke."""
 
-    def __init__(self, session: Session, *, show_payloads: bool) -> None:
+    def __init__(self, session: Session, *, show_payloads: bool, sight: Sight = EVERYTHING) -> None:
         self.session = session
         self.show_payloads = show_payloads
+        self.sight = sight
         self.story = Story()
+        self._settled: Told | None = None
         self._sent: dict[str, str] = {}
 
     @property
     def is_over(self) -> bool:
         """True once nothing more can come: the session has ended, and every worker has let go of its runs."""
-        runs = self.story.runs.values()
-        return self.story.has_ended and not any(run.started_at is not None and run.ended_at is None for run in runs)
+        return _is_over(self.story)
 
     def read(self) -> Sequence[EventRecord]:
-        """Take in what the log has gained; returns the new entries."""
+        """Take in what the log has gained; returns the new entries. What is over was perhaps read for others already."""
+        if self.session.has_ended and self.story.last_seq == 0:
+            told = queries.tell_all([self.session])[0]
+            if _is_over(told.story):
+                self._settled, self.story = told, told.story
+        if self._settled is not None:
+            return []
         events = queries.events_after(self.session.pk, self.story.last_seq)
         if events:
             self.session.refresh_from_db()
@@ -82,78 +68,62 @@ class SessionView:
         events = self.read()
         return self._message("delta", before, events) if events else None
 
+    def look(self, sight: Sight) -> dict[str, Any]:
+        """What another sight shows."""
+        before = self.story.last_seq
+        self.sight = sight
+        self.read()
+        parts = self.parts()
+        html = {**self._changed({name: parts.html(name) for name in PARTS}), "events": parts.html("events")}
+        return {**self._frame("look", before, parts), "parts": html, "figure": parts.figure}
+
     def tick(self) -> dict[str, Any]:
         """What time alone changes: figures so far, and the two bars."""
-        told = self._told()
-        parts = {"facts": self._html("facts", told), "strip": self._html("strip", told)}
-        return {**self._frame("tick", self.story.last_seq, told), "parts": self._changed(parts)}
+        parts = self.parts()
+        html = self._changed({name: parts.html(name) for name in ("facts", "strip")})
+        return {**self._frame("tick", self.story.last_seq, parts), "parts": html}
 
     def closed(self) -> dict[str, Any]:
         return {"type": "closed", "seq": self.story.last_seq, "status": self.session.status}
 
-    def parts(self) -> dict[str, str]:
-        """Every part of the page as HTML."""
-        told = self._told()
-        return {name: self._html(name, told) for name in PARTS}
+    def parts(self) -> SessionParts:
+        """Every part of the page, as of this moment."""
+        return SessionParts(self.told(), self.sight, show_payloads=self.show_payloads, is_settled=self._settled is not None)
 
-    def figure(self) -> dict[str, Any]:
-        return self._figure(self._told())
-
-    def event_rows(self, events: Sequence[EventRecord]) -> list[EventRow]:
-        shown = events[-MOST_EVENTS_SHOWN:]
-        return [EventRow(event.seq, self.story.seconds_at(event.at), event.kind, self._payload(event)) for event in shown]
+    def told(self) -> Told:
+        if self._settled is not None:
+            return Told(self.session, self._settled.story, self._settled.figures, self._settled.now)
+        return queries.told(self.session, self.story)
 
     def _message(self, kind: str, after: int, events: Sequence[EventRecord]) -> dict[str, Any]:
-        told = self._told()
-        parts = {name: self._html(name, told) for name in PARTS}
-        rows = render_to_string("sessions/parts/event_rows.html", {"rows": self.event_rows(events)})
-        frame = self._frame(kind, after, told)
-        return {**frame, "parts": self._changed(parts), "events": rows, "figure": self._figure(told)}
+        parts = self.parts()
+        html = self._changed({name: parts.html(name) for name in PARTS})
+        return {**self._frame(kind, after, parts), "parts": html, "events": self._event_rows(parts, events), "figure": parts.figure}
 
-    def _frame(self, kind: str, after: int, told: Told) -> dict[str, Any]:
+    def _event_rows(self, parts: SessionParts, events: Sequence[EventRecord]) -> str:
+        """Rows to add to the log's table; none for who looks at an earlier part of it."""
+        shown = [] if self.sight.before else events[-MOST_EVENTS_SHOWN:]
+        return render_to_string("sessions/parts/event_rows.html", {"rows": parts.event_rows(shown)})
+
+    def _frame(self, kind: str, after: int, parts: SessionParts) -> dict[str, Any]:
         return {
             "type": kind,
             "after": after,
             "seq": self.story.last_seq,
-            "now": round(told.now, 3),
+            "now": round(parts.told.now, 3),
             "live": not self.session.has_ended,
-            "axis": self._strip(told).axis_seconds,
-            "says": _in_words(told),
+            "axis": parts.strip.axis_seconds,
+            "says": _in_words(parts.told),
         }
-
-    def _told(self) -> Told:
-        return queries.told(self.session, self.story)
 
     def _changed(self, parts: dict[str, str]) -> dict[str, str]:
         changed = {name: html for name, html in parts.items() if self._sent.get(name) != html}
         self._sent |= changed
         return changed
 
-    def _figure(self, told: Told) -> dict[str, Any]:
-        timeline = draw(told.story, told.figures, now=told.now, show_payloads=self.show_payloads)
-        return {**timeline_figure(timeline, revision=str(self.session.pk)), "axis": self._strip(told).axis_seconds}
 
-    def _html(self, part: str, told: Told) -> str:
-        context: dict[str, Any] = {"session": told.session, "figures": told.figures, "story": told.story}
-        context["show_payloads"] = self.show_payloads
-        if part in ("facts", "strip"):
-            context["pair_figures"] = queries.figures_of_pair(told.session)
-            context["strip"] = self._strip(told)
-        if part == "calls":
-            rows = call_rows(told.story, told.figures, now=told.now, show_payloads=self.show_payloads)
-            context |= {"rows": rows[-MOST_ROWS_SHOWN:], "left_out": max(0, len(rows) - MOST_ROWS_SHOWN)}
-        context["turns"] = told.figures.turns[-MOST_ROWS_SHOWN:]
-        context["predictions"] = told.story.predictions[-MOST_ROWS_SHOWN:]
-        return render_to_string(f"sessions/parts/{part}.html", context)
-
-    def _strip(self, told: Told) -> StripBoxes:
-        pair = queries.figures_of_pair(told.session)
-        return strip_boxes(draw_strip(told.story, told.figures, pair_seconds=pair and pair.task_seconds))
-
-    def _payload(self, event: EventRecord) -> str:
-        if self.show_payloads:
-            return _one_line(event.payload)
-        return _one_line({key: "…" if key in SECRET_KEYS else value for key, value in event.payload.items()})
+def _is_over(story: Story) -> bool:
+    return story.has_ended and not any(run.started_at is not None and run.ended_at is None for run in story.runs.values())
 
 
 def _in_words(told: Told) -> str:
@@ -162,8 +132,3 @@ def _in_words(told: Told) -> str:
         return f"Session {told.session.get_status_display()}."
     waiting = sum(call.returned_at is None for call in told.story.calls.values())
     return f"turn {len(told.figures.turns)}, {waiting} tool{'' if waiting == 1 else 's'} running"
-
-
-def _one_line(payload: dict[str, Any]) -> str:
-    text = json.dumps(payload, ensure_ascii=False, default=str)
-    return text if len(text) <= 300 else text[:299] + "…"

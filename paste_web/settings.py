@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from celery.schedules import crontab
+
 from paste_web import embedded, environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -57,6 +59,9 @@ PASTE_SPECULATION_SECONDS_A_SESSION = environment.number("PASTE_SPECULATION_SECO
 PASTE_SPECULATION_SECONDS_A_MINUTE = environment.number("PASTE_SPECULATION_SECONDS_A_MINUTE", 600.0)
 PASTE_CHAIN_DEPTH = environment.whole_number("PASTE_CHAIN_DEPTH", 1, least=1, most=3)
 PASTE_ALLOWED_PRIVATE_HOSTS = environment.listing("PASTE_ALLOWED_PRIVATE_HOSTS")
+
+# Sessions that ended so many days ago are deleted with everything of theirs; 0 keeps them for ever.
+PASTE_RETENTION_DAYS = environment.whole_number("PASTE_RETENTION_DAYS", 90, most=36_500)
 
 # How many sessions may wait, in all and per API key or user of the pages; how many of a key's may run (0: no limit).
 PASTE_MOST_QUEUED_SESSIONS = environment.whole_number("PASTE_MOST_QUEUED_SESSIONS", 1000, least=1)
@@ -154,6 +159,11 @@ CELERY_TASK_ROUTES = {"speculation.run_job": {"queue": "tools"}}
 CELERY_IMPORTS = ["speculation.worker"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
+# What the beat asks for, in the small hours; what no worker took by noon is asked for again the next day.
+CELERY_BEAT_SCHEDULE = {
+    "retain": {"task": "speculation.retain", "schedule": crontab(hour=3, minute=17), "options": {"expires": 9 * 3600}}
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(PASTE_HOME / "beat-schedule")
 
 UNFOLD = {
     "SITE_TITLE": "PASTE",

@@ -43,21 +43,28 @@ class StripBoxes:
     axis_seconds: float
     pair_at: str = ""
     pair_text: str = ""
+    notes: Sequence[str] = ()
+    """What else is to be said under the bars."""
 
 
-def strip_boxes(strip: Strip) -> StripBoxes:
-    """Boxes on an axis from 0 to `axis_seconds`, which the chart below shares."""
-    axis = strip.axis_seconds / FILLED_SHARE
+def strip_boxes(strip: Strip, *, axis_seconds: float | None = None, name: str = "") -> StripBoxes:
+    """Boxes on an axis from 0 to `axis_seconds`, which the chart below shares.
+
+    Where several strips share one: its length, and by which name this one's measured bar goes.
+    """
+    axis = (axis_seconds or strip.axis_seconds) / FILLED_SHARE
     so_far = " so far" if strip.is_live else ""
     saved = strip.without_seconds - strip.actual_seconds
-    rows = [_row("With speculation" if strip.without else "This session", strip.actual, strip.actual_seconds, axis, so_far)]
+    rows = [_row(name or ("With speculation" if strip.without else "This session"), strip.actual, strip.actual_seconds, axis, so_far)]
     sentence = f"The session took {duration(strip.actual_seconds)}{so_far}."
     if strip.without:
-        rows.insert(0, _row("Without speculation", strip.without, strip.without_seconds, axis, so_far))
+        rows.insert(0, _row("without, estimated" if name else "Without speculation", strip.without, strip.without_seconds, axis, so_far))
         sentence = (
             f"{duration(strip.actual_seconds)} with speculation{so_far}, about {duration(strip.without_seconds)} without: "
             f"{duration(abs(saved))} {'saved' if saved >= 0 else 'lost'}."
         )
+    elif strip.would_hide_seconds > 0:
+        sentence += f" Speculation would have hidden {duration(strip.would_hide_seconds)} (shadow)."
     return StripBoxes(
         rows=rows,
         gain=_gain(strip, saved, axis) if strip.without else None,
@@ -65,7 +72,17 @@ def strip_boxes(strip: Strip) -> StripBoxes:
         axis_seconds=axis,
         pair_at="" if strip.pair_seconds is None else _percent(strip.pair_seconds, axis),
         pair_text="" if strip.pair_seconds is None else f"pair took {duration(strip.pair_seconds)}",
+        notes=_notes(strip),
     )
+
+
+def _notes(strip: Strip) -> list[str]:
+    notes = []
+    if not strip.without and strip.would_hide_seconds > 0:
+        notes.append(f"would have hidden {duration(strip.would_hide_seconds)} (shadow)")
+    if strip.turns_a_block > 1:
+        notes.append(f"each block stands for {strip.turns_a_block} turns")
+    return notes
 
 
 def _row(name: str, segments: Sequence[Segment], seconds: float, axis: float, so_far: str) -> Row:

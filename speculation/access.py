@@ -7,10 +7,11 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from speculation.models import ApiKey, AuditEntry
@@ -27,6 +28,12 @@ SHOWN_CHARACTERS = 12
 LONGEST_NAME_CHARACTERS = 100
 SEEN_EVERY = timedelta(minutes=1)
 """`last_used_at` is no log: one write a minute and key is enough."""
+
+
+class KeyState(StrEnum):
+    VALID = "valid"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
 
 
 class KeyRefused(ValueError):
@@ -81,12 +88,27 @@ def revoke_key(key: ApiKey, *, who: str, user: AbstractBaseUser | None = None, w
 
 def find_key(text: str) -> ApiKey | None:
     """The valid key with this text, or None: never made, expired or revoked."""
-    unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
-    key = ApiKey.objects.filter(unexpired, key_hash=_hash(text), revoked_at=None).first()
+    key = valid_keys().filter(key_hash=_hash(text)).first()
     if key is not None:
         unseen = Q(last_used_at=None) | Q(last_used_at__lt=Now() - SEEN_EVERY)
         ApiKey.objects.filter(unseen, pk=key.pk).update(last_used_at=Now())
     return key
+
+
+def valid_keys() -> QuerySet[ApiKey]:
+    """Keys that a request may carry now, by the database's clock."""
+    return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None)
+
+
+def listed_keys() -> QuerySet[ApiKey]:
+    """Every key as people read the list: those that were not revoked first, the newest of them before."""
+    return ApiKey.objects.select_related("created_by").order_by(F("revoked_at").desc(nulls_first=True), "-created_at")
+
+
+def state_of(key: ApiKey, now: datetime) -> KeyState:
+    if key.revoked_at is not None:
+        return KeyState.REVOKED
+    return KeyState.EXPIRED if key.expires_at is not None and key.expires_at <= now else KeyState.VALID
 
 
 def may(key: ApiKey, scope: str) -> bool:

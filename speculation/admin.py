@@ -4,12 +4,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import models
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from speculation import policy
 from speculation.access import revoke_key
@@ -17,10 +14,9 @@ from speculation.audited import AuditedAdmin, ReadOnlyAdmin
 from speculation.breakers_limits import adjust, refuse_impossible
 from speculation.breakers_pausing import give_up_all
 from speculation.engine.breaking import Limits
-from speculation.engine.mapping import SourceError, parse_source
-from speculation.form_fields import StorableJSONField
 from speculation.models import (
     AgentProfile,
+    AlertThreshold,
     ApiKey,
     Approval,
     AuditEntry,
@@ -30,6 +26,7 @@ from speculation.models import (
     IdempotencyRecord,
     ModelEndpoint,
     ModelSeat,
+    PatternEdit,
     PatternRecord,
     Session,
     ToolJob,
@@ -37,6 +34,7 @@ from speculation.models import (
     ToolRecord,
     WorkerPool,
 )
+from speculation.pattern_admin import PatternEditAdmin, PatternRecordAdmin
 from speculation.policy import DecisionRefused
 
 
@@ -121,80 +119,8 @@ class ToolJobAdmin(ReadOnlyAdmin):
         return str(job.pk)[-8:]
 
 
-class PatternForm(forms.ModelForm):
-    """Only an operator's own columns; a mapping must be one that the engine can read."""
-
-    class Meta:
-        model = PatternRecord
-        fields = ("enabled", "probability_override", "mapping_override")
-
-    def clean_probability_override(self) -> float | None:
-        probability = self.cleaned_data["probability_override"]
-        if probability is not None and not 0 <= probability <= 1:
-            raise forms.ValidationError("A probability lies between 0 and 1.")
-        return probability
-
-    def clean_mapping_override(self) -> dict[str, Any] | None:
-        mapping = self.cleaned_data["mapping_override"]
-        if mapping is None:
-            return None
-        if not isinstance(mapping, dict):
-            raise forms.ValidationError('A mapping is an object: {"argument": [["source", right, available], ...]}.')
-        for argument, sources in mapping.items():
-            _check_sources(argument, sources)
-        return mapping
-
-
-def _check_sources(argument: str, sources: Any) -> None:
-    """Raises ValidationError unless it is a list of [source, right, available], best first."""
-    if not isinstance(sources, list):
-        raise forms.ValidationError(f"{argument}: takes a list of [source, right, available].")
-    for one in sources:
-        is_triple = isinstance(one, list) and len(one) == 3 and isinstance(one[0], str)
-        if not is_triple or not all(type(count) in (int, float) and count >= 0 for count in one[1:]):
-            raise forms.ValidationError(f"{argument}: takes a list of [source, right, available].")
-        try:
-            parse_source(one[0])
-        except SourceError as problem:
-            raise forms.ValidationError(f"{argument}: {problem}") from problem
-
-
-@admin.register(PatternRecord)
-class PatternRecordAdmin(AuditedAdmin):
-    form = PatternForm
-    formfield_overrides = {models.JSONField: {"form_class": StorableJSONField, "widget": UnfoldAdminTextareaWidget}}
-    list_display = (
-        "__str__",
-        "agent",
-        "support",
-        "probability",
-        "hits",
-        "misses",
-        "enabled",
-        "overridden_by",
-        "updated_at",
-    )
-    list_filter = ("agent", "enabled", "origin", "tool")
-    list_select_related = ("agent",)
-    search_fields = ("tool", "context", "agent__name")
-
-    def get_readonly_fields(self, request: HttpRequest, row: PatternRecord | None = None) -> list[str]:
-        return [field.name for field in self.opts.concrete_fields if field.name not in PatternForm.Meta.fields]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, row: PatternRecord | None = None) -> bool:
-        return False
-
-    def save_model(self, request: HttpRequest, row: PatternRecord, form: forms.ModelForm, change: bool) -> None:
-        if form.changed_data:
-            row.overridden_by, row.overridden_at = request.user.get_username(), Now()
-            super().save_model(request, row, form, change)
-
-    def write(self, row: PatternRecord, form: forms.ModelForm) -> None:
-        """The operator's columns alone: mining may have moved the others since the form was read."""
-        row.save(update_fields=[*PatternForm.Meta.fields, "overridden_by", "overridden_at"])
+admin.site.register(PatternRecord, PatternRecordAdmin)
+admin.site.register(PatternEdit, PatternEditAdmin)
 
 
 @admin.register(ToolRecord)
@@ -275,6 +201,15 @@ class BreakerAdmin(ModelAdmin):
         adjust(row, form.limits, who=user.get_username(), why=form.cleaned_data["why"], user=user)
 
 
+@admin.register(AlertThreshold)
+class AlertThresholdAdmin(AuditedAdmin):
+    """What stands beyond these is told on the overview."""
+
+    list_display = ("metric", "side", "value", "window_hours", "least", "enabled")
+    list_filter = ("metric", "enabled")
+    search_fields = ("metric",)
+
+
 @admin.register(BreakerOpening)
 class BreakerOpeningAdmin(ReadOnlyAdmin):
     """Reset on the scheduler's page."""
@@ -294,7 +229,7 @@ class ToolQuotaAdmin(ReadOnlyAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    """Keys are made by `manage.py create_api_key`, which shows them once."""
+    """Keys are made on the page Connect or by `manage.py create_api_key`, which show them once."""
 
     list_display = ("name", "prefix", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
     search_fields = ("name", "prefix")

@@ -16,8 +16,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import DateTimeField, F, QuerySet, Value
 from django.db.models.functions import Cast, Coalesce, Least, Now
 
-from speculation import events, jobs, locks, policy
+from speculation import giving_up, jobs, locks, policy
+from speculation.canaries import why_rolled_back
 from speculation.engine.breaking import Kind, Subject, Trip, needs_review
+from speculation.giving_up import GivenUp
 from speculation.models import AuditEntry, BreakerOpening, JobStatus, ToolJob, ToolRecord, WorkerPool
 
 UNFINISHED = (JobStatus.QUEUED, JobStatus.RUNNING)
@@ -42,7 +44,7 @@ def open_breaker(trip: Trip, until: datetime | None = None) -> BreakerOpening | 
         policy.distrust(opening.tool, trip.reason)
     enforce(opening)
     if opening.tool is not None:
-        _review(opening.tool)
+        _review(opening.tool, opening)
     return opening
 
 
@@ -67,12 +69,12 @@ def insert(
     return opening
 
 
-def enforce(opening: BreakerOpening) -> int:
-    """Give up what is queued or running under it, and what is held where that may be wrong. Returns how many ended."""
+def enforce(opening: BreakerOpening) -> GivenUp:
+    """Give up what is queued or running under it, and what is held where that may be wrong."""
     kind = Kind(opening.kind)
     reason = "paused" if kind == Kind.PAUSE else f"breaker open: {kind}"
     subject = Subject(opening.tool_id, opening.agent_id)
-    return give_up(subject, jobs.HELD if kind.distrusts_results else UNFINISHED, reason)
+    return give_up(subject, jobs.HELD if kind.distrusts_results else UNFINISHED, reason, opening.opened_at)
 
 
 def hold_pools() -> None:
@@ -80,23 +82,21 @@ def hold_pools() -> None:
         locks.hold_pool(name)
 
 
-def give_up(subject: Subject, statuses: Iterable[str], reason: str) -> int:
-    """Preempt or discard what the subject holds. One session's lock at a time, in order of id."""
+def give_up(subject: Subject, statuses: Iterable[str], reason: str, at: datetime | None = None) -> GivenUp:
+    """Preempt or discard what the subject holds."""
     held = ToolJob.objects.filter(call_id=None, status__in=tuple(statuses))
     if subject.tool is not None:
         held = held.filter(tool=subject.tool)
     if subject.agent is not None:
         held = held.filter(session__agent=subject.agent)
-    ended = 0
-    for session_id in sorted(set(held.values_list("session_id", flat=True))):
-        with events.writing(session_id) as log:
-            ended += jobs.drop_speculation(log, reason, list(held.filter(session_id=session_id)))
-    return ended
+    return giving_up.give_up(held, reason, at)
 
 
-def _review(tool: ToolRecord) -> None:
-    """A tool whose breaker opens again and again needs a new decision."""
+def _review(tool: ToolRecord, opening: BreakerOpening) -> None:
+    """A tool whose breaker opens again and again needs a new decision; a canary sooner."""
     today = BreakerOpening.objects.filter(tool=tool, opened_at__gt=Now() - ONE_DAY).values_list("kind", flat=True)
+    if why := why_rolled_back(Kind(opening.kind), opening.reason, list(today).count(opening.kind)):
+        policy.roll_back_canary(tool, why)
     kind = needs_review([Kind(one) for one in today])
     if kind is not None:
         policy.send_to_review(tool, f"its {kind} breaker opened {list(today).count(kind)} times in a day")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from speculation.bars import MARKS, Mark, call_text, state_of
 from speculation.figures import CallFigures, Figures
 from speculation.spans import Run
 from speculation.story import Story
-from speculation.timeline import MARKS, Mark, call_text, state_of
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,10 @@ class CallRow:
     waited_seconds: float | None
     hidden_seconds: float | None
     why: str
+    tool: str = ""
+    probability: float | None = None
+    without_seconds: float | None = None
+    """What it would have waited without speculation, estimated."""
     is_part: bool = False
     """True if a whole served it of which it asked for a part."""
 
@@ -55,6 +59,9 @@ def _of_call(call: CallFigures, show_payloads: bool) -> CallRow:
         waited_seconds=call.waited_seconds,
         hidden_seconds=call.hidden_seconds,
         why=_why(run) if call.call.outcome != "requested" else call.call.reason,
+        tool=call.call.tool,
+        probability=run.probability if run else None,
+        without_seconds=call.without_seconds,
         is_part=call.call.part_of is not None,
     )
 
@@ -74,6 +81,8 @@ def _of_guess(story: Story, run: Run, end: float, show_payloads: bool) -> CallRo
         waited_seconds=None,
         hidden_seconds=None,
         why=_fate(state, run),
+        tool=run.tool,
+        probability=run.probability,
     )
 
 

@@ -137,6 +137,10 @@ class Figures:
         return sum(call.call.is_eligible for call in self.calls)
 
     @property
+    def failed_calls(self) -> int:
+        return sum(call.call.ok is False for call in self.calls)
+
+    @property
     def wasted_seconds_by_reason(self) -> dict[str, float]:
         """Only reasons that occurred, in their fixed order."""
         sums = {reason: sum(w.seconds for w in self.wasted if w.reason == reason) for reason in WASTE_REASONS}

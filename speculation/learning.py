@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, Q, QuerySet, Sum
 from django.db.models.functions import Now
 
 from speculation.engine.calibration import cross_fit
@@ -29,8 +29,8 @@ SESSIONS_AT_A_TIME = 100
 FEWEST_TO_CALIBRATE = 32
 MOST_TO_CALIBRATE = 200
 """Sessions of an agent, the latest, on which its predictions are compared with what happened."""
-OUTCOME_HALF_LIFE = 200.0
-"""How many outcomes of a pattern it takes until an old hit or miss counts half."""
+OUTCOME_HALF_LIFE = 20.0
+"""How many outcomes of a pattern it takes until an old hit or miss counts half: what is told apart from all its life."""
 
 MINED_FIELDS = ["mapping", "occurrences", "support", "probability", "statistics", "version", "updated_at"]
 
@@ -74,6 +74,7 @@ def as_decided(row: PatternRecord) -> Pattern:
         statistics=row.statistics,
         enabled=row.enabled,
         probability_override=row.probability_override,
+        has_own_mapping=row.mapping_override is not None,
     )
 
 
@@ -205,6 +206,8 @@ def record_outcomes(session: Session) -> None:
             PatternRecord.objects.filter(pk=record.pk).update(
                 hits=record.hits * decay + hits,
                 misses=record.misses * decay + total - hits,
+                hits_ever=F("hits_ever") + hits,
+                runs_ever=F("runs_ever") + total,
                 last_promoted_at=Now() if hits else record.last_promoted_at,
             )
 

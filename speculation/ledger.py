@@ -12,9 +12,9 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from speculation.engine.scheduling import Refused
-from speculation.figures import CallFigures, Figures, lead_seconds
+from speculation.figures import CallFigures, Figures, compute, lead_seconds
 from speculation.models import Session, SessionFigures, ToolFigures, ToolJob
-from speculation.queries import figures_of
+from speculation.queries import usual_of
 from speculation.spans import Run, WorkKey, work_key
 from speculation.story import Story
 from speculation.verdicts import WRITING
@@ -40,9 +40,12 @@ def book(session_id: Any) -> bool:
         if session is None:
             return False
         story = Story(session.events.order_by("seq"))
-        figures = figures_of(session, story)
+        usual = usual_of(session, story)
+        figures = compute(story, usual_seconds=usual["tools"], usual_queue_seconds=usual["queue"])
         SessionFigures.objects.filter(pk=session.pk).delete()
-        SessionFigures.objects.create(session=session, last_seq=session.last_seq, **session_sums(story, figures))
+        SessionFigures.objects.create(
+            session=session, last_seq=session.last_seq, usual=usual, **session_sums(story, figures)
+        )
         ToolFigures.objects.filter(session=session).delete()
         known = _tools(session)
         rows = tool_sums(story, figures)

@@ -11,27 +11,24 @@ Errors::
     └── DecisionRefused    no such decision can be: no reason, a tool that writes, a rule that is no JSON Schema
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models.functions import Now
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 
 from speculation import events, jobs, locks
-from speculation.models import AgentProfile, Approval, ApprovalLevel, AuditEntry, ToolJob, ToolRecord
-from speculation.storable import unstorable
-from speculation.verdicts import RUNNING_LEVELS, WRITING, newest_approval
+from speculation.decisions import newest_decisions, standing_ones
+from speculation.models import AgentProfile, Approval, ApprovalLevel, AuditEntry, JobStatus, ToolJob, ToolRecord
+from speculation.terms import against_declaration, against_level, against_reason, against_terms
+from speculation.verdicts import RUNNING_LEVELS, newest_approval
 from tools.base import Tool
 
-LONGEST_TTL_SECONDS = 86_400
-MOST_PARALLEL = 1000
-DECIDABLE_LEVELS = tuple(level for level in ApprovalLevel if level != ApprovalLevel.REVIEW)
-"""What a person may decide; a tool is sent to review by what it did."""
+_DECLARED_NOTHING = {"reads_only_by": "", "reads_only_hash": ""}
 
 
 class PolicyError(Exception):
@@ -52,11 +49,17 @@ class DecisionRefused(PolicyError):
 
 @dataclass(frozen=True)
 class Change:
-    """What a decision, revocation or switch did. `ended`: held speculations that were given up."""
+    """What a decision, revocation or switch did.
+
+    `ended`: held speculations that were given up. `stopping`: those of them that a worker was running; it lets go as
+    soon as it can (endings.py). `at`: when the change began, by the database's clock; None where nothing changed.
+    """
 
     tool: ToolRecord
     approval: Approval | None
-    ended: int
+    ended: int = 0
+    stopping: Sequence[UUID] = ()
+    at: datetime | None = None
 
 
 def decide(
@@ -82,15 +85,14 @@ def decide(
     """
     with transaction.atomic(durable=True):
         held = locks.hold_tool(tool.pk)
-        if (held.definition_hash, held.policy_version) != (expected_definition_hash, expected_policy_version):
-            raise DecisionOutdated(held)
-        _refuse_impossible_terms(why, canary_percent, ttl_seconds, max_parallel, argument_rule)
-        _refuse_impossible_level(held, level, may_tell_outsiders)
+        _refuse_outdated(held, expected_definition_hash, expected_policy_version)
+        _refuse(against_reason(why))
+        _refuse(against_terms(canary_percent, ttl_seconds, max_parallel, argument_rule))
+        _refuse(against_level(held, level, may_tell_outsiders))
         before = newest_approval(held, agent)
-        approval = Approval.objects.create(
-            tool=held,
-            definition_hash=held.definition_hash,
-            level=level,
+        approval = _store(
+            held,
+            level,
             agent=agent,
             canary_percent=canary_percent,
             argument_rule=argument_rule,
@@ -102,8 +104,9 @@ def decide(
             why=why,
         )
         after = {**_summary(approval), "may_tell_outsiders": may_tell_outsiders}
-        _step(held, "decided", who, user, why, before=_summary(before), after=after)
-    return Change(held, approval, _give_up_older_jobs(held))
+        taken_back = _DECLARED_NOTHING if level == ApprovalLevel.NEVER and agent is None else {}
+        entry = _step(held, "decided", who, user, why, before=_summary(before), after=after, **taken_back)
+    return _give_up_older_jobs(held, approval, entry)
 
 
 def revoke(tool: ToolRecord, *, who: str, why: str, user: AbstractBaseUser | None = None) -> Change:
@@ -111,11 +114,36 @@ def revoke(tool: ToolRecord, *, who: str, why: str, user: AbstractBaseUser | Non
     with transaction.atomic(durable=True):
         held = locks.hold_tool(tool.pk)
         before = newest_approval(held, None)
-        approval = Approval.objects.create(
-            tool=held, definition_hash=held.definition_hash, level=ApprovalLevel.NEVER, user=user, who=who, why=why
-        )
-        _step(held, "revoked", who, user, why, before=_summary(before), after=_summary(approval))
-    return Change(held, approval, _give_up_older_jobs(held))
+        approval = _store(held, ApprovalLevel.NEVER, user=user, who=who, why=why)
+        after = _summary(approval)
+        entry = _step(held, "revoked", who, user, why, before=_summary(before), after=after, **_DECLARED_NOTHING)
+    return _give_up_older_jobs(held, approval, entry)
+
+
+def declare_reads_only(
+    tool: ToolRecord,
+    *,
+    who: str,
+    why: str,
+    expected_definition_hash: str,
+    expected_policy_version: int,
+    user: AbstractBaseUser | None = None,
+) -> Change:
+    """Keep an approver's word that a tool of unknown effect only reads, for this definition. Errors as of `decide`.
+
+    Lets nothing run early by itself. A revocation, or a never for all agents, takes it back.
+    """
+    with transaction.atomic(durable=True):
+        held = locks.hold_tool(tool.pk)
+        _refuse_outdated(held, expected_definition_hash, expected_policy_version)
+        _refuse(against_reason(why))
+        _refuse(against_declaration(held))
+        declared = {"reads_only_by": who, "reads_only_hash": held.definition_hash}
+        entry = _step(
+            held, "declared to read only", who, user, why,
+            before={"effect": held.effect}, after={"effect": "reads only, declared by an approver"}, **declared,
+        )  # fmt: skip
+    return _give_up_older_jobs(held, None, entry)
 
 
 def switch(tool: ToolRecord, on: bool, *, who: str, why: str = "", user: AbstractBaseUser | None = None) -> Change:
@@ -123,14 +151,14 @@ def switch(tool: ToolRecord, on: bool, *, who: str, why: str = "", user: Abstrac
     with transaction.atomic(durable=True):
         held = locks.hold_tool(tool.pk)
         if held.enabled == on:
-            return Change(held, None, 0)
+            return Change(held, None)
         reason = "" if on else f"switched off by {who}: {why}" if why else f"switched off by {who}"
         before, after = {"enabled": held.enabled}, {"enabled": on}
-        _step(
+        entry = _step(
             held, "switched on" if on else "switched off", who, user, why,
             before=before, after=after, enabled=on, disabled_reason=reason[:500],
         )  # fmt: skip
-    return Change(held, None, _give_up_older_jobs(held))
+    return _give_up_older_jobs(held, None, entry)
 
 
 def send_to_review(tool: ToolRecord, why: str) -> Change | None:
@@ -140,18 +168,37 @@ def send_to_review(tool: ToolRecord, why: str) -> Change | None:
         before = _newest_that_runs(held)
         if before is None:
             return None
-        approval = Approval.objects.create(
-            tool=held, definition_hash=held.definition_hash, level=ApprovalLevel.REVIEW, who="system", why=why
-        )
-        _step(held, "sent to review", "system", None, why, before=_summary(before), after=_summary(approval))
-    return Change(held, approval, _give_up_older_jobs(held))
+        approval = _store(held, ApprovalLevel.REVIEW, who="system", why=why)
+        after = _summary(approval)
+        entry = _step(held, "sent to review", "system", None, why, before=_summary(before), after=after)
+    return _give_up_older_jobs(held, approval, entry)
+
+
+def roll_back_canary(tool: ToolRecord, why: str) -> Change | None:
+    """Send every canary of the tool to review, each for whom it was. None where there is none.
+
+    The review of one for all agents ends what was decided for single ones, as any newer decision for all does.
+    """
+    with transaction.atomic(durable=True):
+        held = locks.hold_tool(tool.pk)
+        canaries = [one for one in reversed(_standing(held)) if one.level == ApprovalLevel.CANARY]
+        for before in canaries:
+            approval = _store(held, ApprovalLevel.REVIEW, agent=before.agent, who="system", why=why)
+            after = _summary(approval)
+            entry = _step(held, "canary rolled back", "system", None, why, before=_summary(before), after=after)
+        if not canaries:
+            return None
+    return _give_up_older_jobs(held, approval, entry)
+
+
+def _standing(tool: ToolRecord) -> list[Approval]:
+    """The decisions that count for somebody, newest first."""
+    return standing_ones(newest_decisions([tool])[tool.pk])
 
 
 def _newest_that_runs(tool: ToolRecord) -> Approval | None:
     """The newest decision that still lets some agent run the tool early."""
-    for_all = newest_approval(tool, None)
-    newer = Approval.objects.filter(tool=tool, level__in=RUNNING_LEVELS, pk__gte=for_all.pk if for_all else 0)
-    return newer.order_by("-id").first()
+    return next((one for one in _standing(tool) if one.level in RUNNING_LEVELS), None)
 
 
 def distrust(tool: ToolRecord, why: str) -> None:
@@ -188,12 +235,13 @@ def register_tool(server: str, tool: Tool) -> ToolRecord:
                 before=None, after=None, **declared,
             )  # fmt: skip
         else:
-            before, after = {"definition": held.definition}, {"definition": tool.definition}
+            before = {"definition": held.definition, "definition_hash": held.definition_hash}
+            after = {"definition": tool.definition, "definition_hash": tool.definition_hash}
             _step(
                 held, "definition changed", "system", None, "Registered with another definition than before.",
                 before=before, after=after, changed_at=Now(), **declared,
             )  # fmt: skip
-    _give_up_older_jobs(held)
+    _give_up_older_jobs(held, None, None)
     held.refresh_from_db()
     return held
 
@@ -206,47 +254,18 @@ def change_credentials(tool: ToolRecord, *, who: str, why: str, user: AbstractBa
     """What the tool signs in with is another now: end what was guessed before. The decision stays."""
     with transaction.atomic(durable=True):
         held = locks.hold_tool(tool.pk)
-        _step(held, "credentials changed", who, user, why, before=None, after=None)
-    return Change(held, None, _give_up_older_jobs(held))
+        entry = _step(held, "credentials changed", who, user, why, before=None, after=None)
+    return _give_up_older_jobs(held, None, entry)
 
 
-def _refuse_impossible_terms(
-    why: str,
-    canary_percent: int,
-    ttl_seconds: float | None,
-    max_parallel: int | None,
-    argument_rule: Mapping[str, Any] | None,
-) -> None:
-    if not why.strip() or unstorable(why):
-        raise DecisionRefused("Give the reason, in plain text: whoever reads the audit later needs it.")
-    if not 1 <= canary_percent <= 100:
-        raise DecisionRefused("A canary takes 1 to 100 % of the sessions.")
-    if ttl_seconds is not None and not 0 < ttl_seconds <= LONGEST_TTL_SECONDS:
-        raise DecisionRefused(f"A result is kept for more than 0 and at most {LONGEST_TTL_SECONDS} s.")
-    if max_parallel is not None and not 1 <= max_parallel <= MOST_PARALLEL:
-        raise DecisionRefused(f"1 to {MOST_PARALLEL} speculations of a tool may run at once.")
-    if argument_rule is not None:
-        _refuse_broken_rule(argument_rule)
+def _refuse(against: str) -> None:
+    if against:
+        raise DecisionRefused(against)
 
 
-def _refuse_broken_rule(argument_rule: Mapping[str, Any]) -> None:
-    if why := unstorable(argument_rule):
-        raise DecisionRefused(f"The argument rule {why}.")
-    try:
-        Draft202012Validator.check_schema(argument_rule)
-    except SchemaError as problem:
-        raise DecisionRefused(f"The argument rule is no JSON Schema: {problem.message}") from problem
-
-
-def _refuse_impossible_level(tool: ToolRecord, level: str, may_tell_outsiders: bool) -> None:
-    if level not in DECIDABLE_LEVELS:
-        raise DecisionRefused(f"There is no level {level!r}; there are {', '.join(DECIDABLE_LEVELS)}.")
-    if level in RUNNING_LEVELS and tool.effect in WRITING:
-        raise DecisionRefused(f"{tool.name} writes: it never runs before it is asked for.")
-    if level in RUNNING_LEVELS and tool.open_world and not may_tell_outsiders:
-        raise DecisionRefused(
-            f"{tool.name} sends its arguments to an outside party. Allow that apart, or choose shadow."
-        )
+def _refuse_outdated(tool: ToolRecord, expected_definition_hash: str, expected_policy_version: int) -> None:
+    if (tool.definition_hash, tool.policy_version) != (expected_definition_hash, expected_policy_version):
+        raise DecisionOutdated(tool)
 
 
 def _step(
@@ -259,13 +278,20 @@ def _step(
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any] | None,
     **fields: Any,
-) -> None:
+) -> AuditEntry:
     """The next policy version, with what changed and who did it. The caller holds the tool's row."""
     fields["policy_version"] = tool.policy_version + 1
     for name, value in fields.items():
         setattr(tool, name, value)
     tool.save(update_fields=fields)
-    AuditEntry.objects.create(who=who, user=user, what=f"{what}: {tool}", before=before, after=after, why=why)
+    return AuditEntry.objects.create(who=who, user=user, what=f"{what}: {tool}", before=before, after=after, why=why)
+
+
+def _store(tool: ToolRecord, level: str, **terms: Any) -> Approval:
+    """A decision about the tool as it is. The caller holds the tool's row."""
+    return Approval.objects.create(
+        tool=tool, definition_hash=tool.definition_hash, definition=tool.definition, level=level, **terms
+    )
 
 
 def _summary(approval: Approval | None) -> dict[str, Any] | None:
@@ -284,13 +310,15 @@ def _summary(approval: Approval | None) -> dict[str, Any] | None:
     }
 
 
-def _give_up_older_jobs(tool: ToolRecord) -> int:
+def _give_up_older_jobs(tool: ToolRecord, approval: Approval | None, entry: AuditEntry | None) -> Change:
     """Preempt or discard what is held under an older policy version. One session's lock at a time, in order of id."""
     older = ToolJob.objects.filter(
         tool=tool, call_id=None, status__in=jobs.HELD, policy_version__lt=tool.policy_version
     )  # fmt: skip
-    ended = 0
+    ended, stopping = 0, []
     for session_id in sorted(set(older.values_list("session_id", flat=True))):
         with events.writing(session_id) as log:
-            ended += jobs.drop_speculation(log, "revoked", list(older.filter(session_id=session_id)))
-    return ended
+            held = list(older.filter(session_id=session_id))
+            ended += jobs.drop_speculation(log, "revoked", held)
+        stopping += [job.pk for job in held if job.status == JobStatus.PREEMPTED and job.started_at is not None]
+    return Change(tool, approval, ended, stopping, entry.at if entry else None)

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Aggregate, CharField, Count, F, FloatField, Q, QuerySet
+from django.db.models.expressions import OrderBy
 from django.db.models.functions import Cast, Extract
 from django.utils import timezone
 
@@ -56,15 +58,21 @@ def told(session: Session, story: Story | None = None) -> Told:
 
 
 def figures_of(session: Session, story: Story, now: float | None = None) -> Figures:
-    """The session's numbers. What is usual is taken from before its end, so that they never change afterwards."""
+    """The session's numbers. What is usual is taken from before its end, and kept with its booking: they never change."""
+    usual = usual_of(session, story)
+    return compute(story, now=now, usual_seconds=usual["tools"], usual_queue_seconds=usual["queue"])
+
+
+def usual_of(session: Session, story: Story) -> dict[str, Any]:
+    """What its served calls would have taken: {"tools": {name: seconds}, "queue": seconds}."""
+    booked = getattr(session, "booked", None) if session.has_ended else None
+    if booked is not None:
+        return {"tools": {}, "queue": 0.0} | booked.usual
     served = {call.tool for call in story.calls.values() if call.outcome != "requested"}
     as_of = session.ended_at or timezone.now()
-    return compute(
-        story,
-        now=now,
-        usual_seconds=usual_seconds(served, as_of) if served else {},
-        usual_queue_seconds=usual_queue_seconds(as_of) if served else 0.0,
-    )
+    if not served:
+        return {"tools": {}, "queue": 0.0}
+    return {"tools": usual_seconds(served, as_of), "queue": usual_queue_seconds(as_of)}
 
 
 def usual_seconds(tools: Iterable[str], as_of: datetime) -> dict[str, float]:
@@ -98,7 +106,7 @@ def job_of(session: Session, job: str) -> ToolJob | None:
 @lru_cache(maxsize=256)
 def _figures_at(session_id: UUID, last_seq: int) -> tuple[Story, Figures]:
     """An ended session's log does not change: read it once a process. `last_seq` is part of the key for late entries."""
-    session = Session.objects.get(pk=session_id)
+    session = Session.objects.select_related("booked").get(pk=session_id)
     story = Story(events_after(session_id, 0))
     return story, figures_of(session, story)
 
@@ -109,26 +117,52 @@ def figures_of_pair(session: Session) -> Figures | None:
     return _figures_at(pair.pk, pair.last_seq)[1] if pair is not None and pair.has_ended else None
 
 
+SORTS: Mapping[str, str] = {
+    "submitted": "created_at",
+    "agent": "agent__name",
+    "state": "status",
+    "took": "booked__task_seconds",
+    "turns": "booked__turns",
+    "calls": "booked__calls",
+    "saved": "booked__net_saved_seconds",
+    "wasted": "booked__wasted_seconds",
+}
+"""What the list can be ordered by. Figures are those of the ledger: sessions that are not in it come last."""
+NEWEST_FIRST = "-submitted"
+
+
 @dataclass(frozen=True)
 class SessionFilter:
-    """What the list is narrowed to; empty means all."""
+    """What the list is narrowed to, and its order; empty means all. `since`, `until`: sessions that lived in that time."""
 
     agent: str = ""
     status: str = ""
     text: str = ""
+    arm: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    sort: str = NEWEST_FIRST
+    """A key of SORTS, with a minus in front for the highest first."""
 
     @property
     def is_narrow(self) -> bool:
-        return bool(self.agent or self.status or self.text)
+        return bool(self.agent or self.status or self.text or self.arm or self.since or self.until)
 
     def apply(self, sessions: QuerySet[Session]) -> QuerySet[Session]:
-        if self.agent:
-            sessions = sessions.filter(agent__name=self.agent)
-        if self.status:
-            sessions = sessions.filter(status=self.status)
+        equal = {"agent__name": self.agent, "status": self.status, "arm": self.arm}
+        sessions = sessions.filter(**{name: value for name, value in equal.items() if value})
         if self.text:
             sessions = sessions.filter(Q(task__icontains=self.text) | _short_id(self.text))
-        return sessions
+        if self.since:
+            sessions = sessions.filter(Q(ended_at=None) | Q(ended_at__gte=self.since))
+        if self.until:
+            sessions = sessions.filter(created_at__lte=self.until)
+        return sessions.order_by(*self._order())
+
+    def _order(self) -> list[OrderBy | str]:
+        column = F(SORTS.get(self.sort.removeprefix("-"), SORTS["submitted"]))
+        first = column.desc(nulls_last=True) if self.sort.startswith("-") else column.asc(nulls_last=True)
+        return [first, "-created_at", "-id"]
 
 
 def _short_id(text: str) -> Q:
@@ -138,15 +172,15 @@ def _short_id(text: str) -> Q:
     return Q(id_text__endswith=digits[-8:]) if is_hexadecimal else Q(pk__isnull=True)
 
 
-def list_sessions(narrowed: SessionFilter, page: int = 1) -> tuple[list[Told], int]:
-    """One page of sessions, newest first, each with its figures; and how many there are in all."""
+def list_sessions(narrowed: SessionFilter, page: int = 1, size: int = SESSIONS_A_PAGE) -> tuple[list[Told], int]:
+    """One page of sessions, each with its figures; and how many there are in all."""
     found = narrowed.apply(_listed())
-    start = (max(page, 1) - 1) * SESSIONS_A_PAGE
-    return tell_all(found[start : start + SESSIONS_A_PAGE]), found.count()
+    start = (max(page, 1) - 1) * size
+    return tell_all(found[start : start + size]), found.count()
 
 
 def _listed() -> QuerySet[Session]:
-    return Session.objects.select_related("agent").annotate(id_text=Cast("id", CharField())).order_by("-created_at")
+    return Session.objects.select_related("agent", "booked").annotate(id_text=Cast("id", CharField()))
 
 
 def tell_all(sessions: Iterable[Session]) -> list[Told]:

@@ -137,7 +137,7 @@ class SessionRuntime:
 
     def _may_change(self, call: RequestedCall) -> bool:
         box = self.toolbox.get(call.tool)
-        return box is not None and box.tool.effect_of(call.arguments) != SideEffect.NONE
+        return box is not None and box.effect_of(call.arguments) != SideEffect.NONE
 
     def _answer_group(self, turn: int, calls: Sequence[RequestedCall]) -> dict[str, Message]:
         unknown = [call for call in calls if call.tool not in self.toolbox]

@@ -19,10 +19,15 @@ def work_key(tool: str, arguments: Any) -> WorkKey:
 
 @dataclass
 class Turn:
-    """One request to the model. `is_abandoned`: its worker died, and a later attempt asked again."""
+    """One request to the model. `is_abandoned`: its worker died, and a later attempt asked again.
+
+    `is_queued`: its endpoint was full, and it waited, until `seated_at` (None: it waits still, or was given up).
+    """
 
     number: int
     started_at: float
+    is_queued: bool = False
+    seated_at: float | None = None
     first_token_at: float | None = None
     ended_at: float | None = None
     named: list[tuple[float, int, str]] = field(default_factory=list)

@@ -105,6 +105,16 @@ def _turn_started(story: Story, at: float, payload: Mapping[str, Any]) -> None:
     story.turns.append(Turn(number=payload["turn"], started_at=at))
 
 
+def _turn_queued(story: Story, at: float, payload: Mapping[str, Any]) -> None:
+    if turn := story.turn(payload["turn"]):
+        turn.is_queued = True
+
+
+def _turn_seated(story: Story, at: float, payload: Mapping[str, Any]) -> None:
+    if turn := story.turn(payload["turn"]):
+        turn.seated_at = at
+
+
 def _first_token(story: Story, at: float, payload: Mapping[str, Any]) -> None:
     if turn := story.turn(payload["turn"]):
         turn.first_token_at = at
@@ -225,6 +235,8 @@ _READERS = {
     "session_resumed": _resumed,
     "session_ended": _ended,
     "turn_started": _turn_started,
+    "turn_queued": _turn_queued,
+    "turn_seated": _turn_seated,
     "first_token": _first_token,
     "tool_named": _tool_named,
     "arguments_sealed": _arguments_sealed,

@@ -1,15 +1,17 @@
-"""What Celery is asked to do: run a session, learn from it, sweep. A task loads by id and makes one call."""
+"""What Celery is asked to do: run a session, learn from it, sweep, delete what is old. A task makes one call."""
 
 import logging
 import threading
+from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
+from django.utils import timezone
 
-from speculation import admission, breakers, durations, learning, ledger, recovery, sessions, worlds
+from speculation import admission, breakers, durations, learning, ledger, recovery, retention, sessions, worlds
 from speculation.agent.loop import AgentLoop
 from speculation.agent.types import Outcome, SessionStopped
 from speculation.clients import model_for, user_for
@@ -110,6 +112,19 @@ def _forecast(session: Session, toolbox: Toolbox) -> Forecast:
         for event in events_of(session):
             predictor.observe(event)
     return Forecast(session, toolbox, predictor, chain_depth=settings.PASTE_CHAIN_DEPTH)
+
+
+@shared_task(name="speculation.retain", ignore_result=True)
+def retain() -> None:
+    """Delete what is older than PASTE_RETENTION_DAYS. The beat asks for it daily; asked twice, it does no harm."""
+    days = settings.PASTE_RETENTION_DAYS
+    before = timezone.now() - timedelta(days=days) if days else None
+    try:
+        retention.retain_and_tell(before)
+    except UNREACHABLE as problem:  # tomorrow is another day, and begins where this one ended
+        logger.warning("stopped deleting old sessions: %s", type(problem).__name__)
+    finally:
+        connection.close()
 
 
 @worker_ready.connect

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from speculation.agent.types import ToolSpec
 from speculation.asked import Part
+from speculation.effects import effect_of_call, effect_of_tool
 from speculation.engine.types import ToolTraits
 from speculation.jobs import POOL
 from speculation.models import AgentProfile, ToolRecord
@@ -35,6 +36,9 @@ class BoxedTool:
         """True if it takes less time than the way to a tools worker and back."""
         return self.expected_seconds < settings.PASTE_IN_PLACE_SECONDS
 
+    def effect_of(self, arguments: Mapping[str, Any]) -> SideEffect:
+        return effect_of_call(self.record, self.tool, arguments)
+
     def spec_of(self, arguments: Mapping[str, Any]) -> JobSpec:
         """The job that a call with these arguments would be."""
         policy = self.tool.policy
@@ -43,7 +47,7 @@ class BoxedTool:
             pool_id=None if self.runs_in_place else POOL,
             arguments=arguments,
             fingerprint=self._fingerprint_of(arguments),
-            effect=self.tool.effect_of(arguments),
+            effect=self.effect_of(arguments),
             expected_seconds=self.expected_seconds,
             timeout_seconds=policy.timeout_seconds,
             ttl_seconds=policy.ttl_seconds,
@@ -59,20 +63,20 @@ class BoxedTool:
     @property
     def traits(self) -> ToolTraits:
         """What the engine may know. Whether a guess may run is decided later, call by call, by the policy."""
-        policy = self.tool.policy
+        policy, effect = self.tool.policy, effect_of_tool(self.record, self.tool)
         return ToolTraits(
             name=self.record.name,
-            reads_only=policy.effect in (SideEffect.NONE, SideEffect.UNKNOWN),
-            changes_world=policy.effect != SideEffect.NONE,
+            reads_only=effect in (SideEffect.NONE, SideEffect.UNKNOWN),
+            changes_world=effect != SideEffect.NONE,
             expected_seconds=self.expected_seconds,
             cosmetic_arguments=policy.cosmetic_arguments,
             covers=policy.covers,
             shell_argument=policy.shell_argument,
-            reads_call=self._only_reads if policy.effect == SideEffect.UNKNOWN else None,
+            reads_call=self._only_reads if effect == SideEffect.UNKNOWN else None,
         )
 
     def _only_reads(self, arguments: Mapping[str, Any]) -> bool:
-        return self.tool.effect_of(arguments) == SideEffect.NONE
+        return self.effect_of(arguments) == SideEffect.NONE
 
     def _fingerprint_of(self, arguments: Mapping[str, Any]) -> str:
         return ToolCall(self.record.name, arguments).fingerprint(self.tool.policy)

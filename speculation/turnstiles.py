@@ -15,6 +15,8 @@ class Turnstile(IntEnum):
     """Whoever counts the waiting sessions and adds one."""
     ADMIT = 7_104_002
     """Whoever counts the running sessions and starts one."""
+    RETAIN = 7_104_004
+    """Whoever deletes an old session, and so writes to the other half of its pair."""
 
 
 def go_through(turnstile: Turnstile) -> None:

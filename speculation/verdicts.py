@@ -100,8 +100,12 @@ def _against_now(tool: ToolRecord, pool: WorkerPool | None, broken: Refused | No
 def _against_arguments(approval: Approval | None, arguments: Mapping[str, Any] | None) -> str:
     if arguments is None or approval is None or approval.argument_rule is None:
         return ""
+    return "" if meets(approval.argument_rule, arguments) else "refused by the argument rule"
+
+
+def meets(argument_rule: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+    """True if the arguments meet the rule. One that points elsewhere, or at itself without end, is met by none."""
     try:
-        meets = Draft202012Validator(approval.argument_rule, registry=Registry()).is_valid(dict(arguments))
-    except Unresolvable:
-        meets = False
-    return "" if meets else "refused by the argument rule"
+        return bool(Draft202012Validator(argument_rule, registry=Registry()).is_valid(dict(arguments)))
+    except (Unresolvable, RecursionError):
+        return False

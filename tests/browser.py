@@ -4,7 +4,6 @@ Without a Chromium these tests are skipped, and say so; `PASTE_REQUIRE_BROWSER=1
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,29 +11,19 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import pytest
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from paste_web.picturing.browser import NoBrowser, cookie_of
+from paste_web.picturing.browser import chromium as start_chromium
 
 PROJECT = Path(__file__).resolve().parent.parent
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
 
 
 @pytest.fixture(scope="session")
@@ -75,16 +64,13 @@ def _wait_until_it_answers(url: str, process: "subprocess.Popen[bytes]", log: Pa
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        message = f"no Chromium found (looked for {', '.join(NAMES)}): browser tests did not run"
+    try:
+        with start_chromium() as browser:
+            yield browser
+    except NoBrowser as problem:
         if os.environ.get("PASTE_REQUIRE_BROWSER") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
+            pytest.fail(str(problem))
+        pytest.skip(f"{problem} The browser tests did not run.")
 
 
 @dataclass
@@ -98,16 +84,17 @@ class Witness:
     def watch(self, page: Page) -> None:
         page.on("console", self._hear)
         page.on("pageerror", lambda problem: self.complaints.append(str(problem)))
-        page.on("request", self._see)
+        page.on("request", lambda request: self._see(request.url))
+        page.on("websocket", lambda socket: self._see(socket.url))
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text}")
 
-    def _see(self, request: Request) -> None:
-        address = urlparse(request.url)
+    def _see(self, url: str) -> None:
+        address = urlparse(url)
         if address.scheme not in ("data", "blob") and address.netloc != self.host:
-            self.strangers.append(request.url)
+            self.strangers.append(url)
 
 
 @pytest.fixture
@@ -129,7 +116,7 @@ class Visitors:
     def page(self, user: User, **options: Any) -> Page:
         context = self._browser.new_context(base_url=self._address, viewport=options.pop("viewport", {"width": 1280, "height": 900}), **options)
         self._contexts.append(context)
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": _signed_in(user), "url": self._address}])
+        context.add_cookies([cookie_of(user, self._address)])
         page = context.new_page()
         self._witness.watch(page)
         return page
@@ -137,16 +124,6 @@ class Visitors:
     def close(self) -> None:
         for context in self._contexts:
             context.close()
-
-
-def _signed_in(user: User) -> str:
-    """The key of a session in which `user` has signed in."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore()
-    store[SESSION_KEY] = str(user.pk)
-    store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-    store[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    store.save()
-    return str(store.session_key)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 
 from paste_web import celery_app, environment
@@ -18,6 +19,12 @@ from paste_web.valkey_server import start_valkey
 from speculation.notices import stop_listening
 
 pytest_plugins = ["tests.workers", "tests.browser"]
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """What a page keeps for some seconds belongs to the test before."""
+    cache.clear()
+
 
 HOME = Path(os.environ["PASTE_HOME"])  # set by tests/environment.py, before anything read the settings
 

@@ -6,7 +6,7 @@ import signal
 import tempfile
 from pathlib import Path
 
-KEPT_VARIABLES = {"PASTE_REQUIRE_BROWSER", "PASTE_POSTGRES_BIN", "PASTE_VALKEY_SERVER"}
+KEPT_VARIABLES = {"PASTE_REQUIRE_BROWSER", "PASTE_CHROMIUM", "PASTE_POSTGRES_BIN", "PASTE_VALKEY_SERVER"}
 
 for name in list(os.environ):
     if name.startswith(("PASTE_", "DATABASE_URL")) and name not in KEPT_VARIABLES:

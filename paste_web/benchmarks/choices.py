@@ -34,4 +34,16 @@ class LiveChoices:
     """How many times as fast as in the demo the model writes and the network answers, in `throttle`."""
     preemptions: int = 50
     """Of each kind of tool, in the section `preemption`."""
+    loads: int = 20
+    """Of each page, in the section `pages`, and a quarter as many of the long session in a browser."""
+    long_calls: int = 5000
+    """Calls of that long session."""
+    keys: int = 40
+    """Pressed of each kind on its page."""
+    watched: int = 10
+    """Sessions that run, ten events a second each, in `pages`; the budget says 50."""
+    viewers: int = 5
+    """Who watch them; the budget says 20."""
+    watch_seconds: int = 15
+    """For how long."""
     seed: int = 1

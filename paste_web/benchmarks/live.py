@@ -8,6 +8,8 @@ from paste_web.benchmarks.calls import call_document
 from paste_web.benchmarks.choices import LiveChoices
 from paste_web.benchmarks.harm import harm_document
 from paste_web.benchmarks.harm_table import harm_text
+from paste_web.benchmarks.pages import pages_document
+from paste_web.benchmarks.pages_table import pages_text
 from paste_web.benchmarks.preemption import preemption_document, preemption_text
 from paste_web.benchmarks.throttle import throttle_document
 from paste_web.benchmarks.throttle_table import throttle_text
@@ -30,6 +32,7 @@ LIVE_SECTIONS: Mapping[str, LiveSection] = {
     "throughput": LiveSection(throughput_document, throughput_text),
     "throttle": LiveSection(throttle_document, throttle_text),
     "harm": LiveSection(harm_document, harm_text),
+    "pages": LiveSection(pages_document, pages_text),
 }
 
 

@@ -1,21 +1,20 @@
 """One session: its page, its live view by polling, the panel of one call; stop, and run again."""
 
-import json
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET, require_POST
 
-from paste_web.session_view import MOST_EVENTS_SHOWN, SessionView, may_read_payloads
-from speculation import queries
-from speculation.call_table import CallRow, call_rows
-from speculation.models import EventRecord, Session, ToolJob
+from paste_web.call_panel import panel_of
+from paste_web.redaction import may_read_payloads
+from paste_web.session_parts import PARTS
+from paste_web.session_view import SessionView
+from paste_web.sight import Sight
+from speculation.models import Session
 from speculation.submission import SubmissionRefused, cancel_session, submit_task
 
 TABS = ("calls", "turns", "events", "predictions")
@@ -25,20 +24,19 @@ TABS = ("calls", "turns", "events", "predictions")
 @require_GET
 def session_page(request: HttpRequest, session_id: UUID) -> HttpResponse:
     view = _view(request, session_id)
-    events = view.read()
-    tab, pick = request.GET.get("tab", ""), request.GET.get("call", "")
+    view.read()
+    parts = view.parts()
+    tab, pick = request.GET.get("tab", ""), view.sight.call
     context = {
         "session": view.session,
         "story": view.story,
         "seq": view.story.last_seq,
         "is_over": view.is_over,
-        "parts": {name: SafeString(html) for name, html in view.parts().items()},
-        "event_rows": view.event_rows(events),
-        "most_events": MOST_EVENTS_SHOWN,
-        "figure": view.figure(),
+        "parts": {name: SafeString(parts.html(name)) for name in (*PARTS, "events")},
+        "figure": parts.figure,
         "tabs": TABS,
         "chosen_tab": tab if tab in TABS else TABS[0],
-        "panel": _panel(view, pick) if pick else "",
+        "panel": panel_of(view, pick) if pick else "",
         "may_stop": request.user.has_perm("speculation.change_session"),
         "may_submit": request.user.has_perm("speculation.add_session"),
     }
@@ -48,11 +46,16 @@ def session_page(request: HttpRequest, session_id: UUID) -> HttpResponse:
 @login_required
 @require_GET
 def session_live(request: HttpRequest, session_id: UUID) -> JsonResponse:
-    """What the websocket would say, for browsers that cannot hold one: a snapshot with the entries after `after`."""
+    """What the websocket would say, for browsers that have none: a snapshot with the entries after `after`; with `look`,
+    what another range or page shows."""
     view = _view(request, session_id)
-    after = request.GET.get("after", "0")
-    message = view.snapshot(int(after) if after.isdecimal() else 0)
+    after = request.GET.get("after", "")
+    message = view.look(view.sight) if "look" in request.GET else view.snapshot(_seq(after))
     return JsonResponse({**message, "over": view.is_over})
+
+
+def _seq(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
 @login_required
@@ -61,7 +64,7 @@ def session_call(request: HttpRequest, session_id: UUID, pick: str) -> HttpRespo
     """The panel of one call, or of one run that nobody asked for."""
     view = _view(request, session_id)
     view.read()
-    panel = _panel(view, pick)
+    panel = panel_of(view, pick)
     if not panel:
         raise Http404
     return HttpResponse(panel)
@@ -91,55 +94,4 @@ def run_again(request: HttpRequest, session_id: UUID) -> HttpResponse:
 
 def _view(request: HttpRequest, session_id: UUID) -> SessionView:
     session = get_object_or_404(Session.objects.select_related("agent", "pair"), pk=session_id)
-    return SessionView(session, show_payloads=may_read_payloads(request.user))
-
-
-def _panel(view: SessionView, pick: str) -> SafeString | str:
-    told = queries.told(view.session, view.story)
-    rows = call_rows(told.story, told.figures, now=told.now, show_payloads=view.show_payloads)
-    row = next((row for row in rows if row.pick == pick), None)
-    if row is None:
-        return ""
-    call = told.story.calls.get(pick)
-    run = told.story.runs.get(call.job if call else pick)
-    job = queries.job_of(view.session, run.job) if run else None
-    arguments = call.arguments if call else run.arguments if run else {}
-    return render_to_string(
-        "sessions/parts/call_panel.html",
-        {
-            "pick": pick,
-            "row": row,
-            "run": run,
-            "session": view.session,
-            "policy_version": job.policy_version if job else None,
-            "sentence": _sentence(row),
-            "arguments": json.dumps(arguments, ensure_ascii=False, indent=2),
-            "result": _result(view, pick, job),
-            "show_payloads": view.show_payloads,
-        },
-    )
-
-
-def _result(view: SessionView, pick: str, job: ToolJob | None) -> dict[str, Any] | None:
-    """What the agent was told, else what a run that nobody asked for found."""
-    returned = EventRecord.objects.filter(session=view.session, kind="call_returned", payload__call_id=pick).first()
-    return returned.payload if returned else job.result if job else None
-
-
-def _sentence(row: CallRow) -> str:
-    """What became of it, in one sentence."""
-    if row.is_part and row.state in ("used", "joined", "raised"):
-        return f"{row.mark.word.capitalize()}: a guess had asked for the whole, and the part that the agent asked for was cut out."
-    if row.state == "used" and row.asked_at is not None and row.run_end is not None:
-        return f"Used: asked with the same arguments {max(0.0, row.asked_at - row.run_end):.1f} s after it had finished."
-    if row.state == "joined":
-        return f"Joined: asked for while it ran; only the last {row.waited_seconds or 0.0:.1f} s were waited for."
-    if row.state == "raised":
-        return "Raised: a guess was queued when the agent asked; it became the call's own run."
-    if row.state == "skipped":
-        return f"Run when asked for: {row.why or 'nothing had been speculated'}."
-    if row.state == "guess":
-        return "A guess: nobody has asked for it yet."
-    if row.state == "miss":
-        return "Missed: the agent never asked for it."
-    return f"{row.mark.word.capitalize()}: {row.why}."
+    return SessionView(session, show_payloads=may_read_payloads(request.user), sight=Sight.read(request.GET))

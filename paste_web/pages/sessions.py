@@ -1,5 +1,6 @@
 """The list of sessions, and the form that submits a task."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -9,12 +10,14 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET, require_http_methods
 
 from speculation import queries
 from speculation.agent import demo
-from speculation.models import AgentProfile, ModelKind, SessionStatus
-from speculation.queries import SessionFilter
+from speculation.models import AgentProfile, Arm, ModelKind, SessionStatus
+from speculation.queries import NEWEST_FIRST, SESSIONS_A_PAGE, SORTS, SessionFilter
 from speculation.submission import LONGEST_TASK_CHARACTERS, QueueFull, SubmissionRefused, submit_task
 
 SPECULATION = [
@@ -23,7 +26,20 @@ SPECULATION = [
     ("off", "without speculation"),
     ("shadow", "shadow: predict, run nothing"),
 ]
-FILTERS = {"q": "text", "agent": "agent", "status": "status"}
+FILTERS = {"q": "text", "agent": "agent", "status": "state", "arm": "speculation", "since": "from", "until": "to"}
+COLUMNS = [
+    ("", "Session", ""),
+    ("agent", "Agent", "later"),
+    ("state", "State", ""),
+    ("took", "Took", "number later"),
+    ("", "Model, tools", "later"),
+    ("turns", "Turns", "number later"),
+    ("calls", "Calls", "number later"),
+    ("saved", "Net saved", "number"),
+    ("wasted", "Wasted", "number later"),
+    ("submitted", "Submitted", "later"),
+]
+"""What it is sorted by (empty: not), its words, its classes."""
 
 
 class SubmitForm(forms.Form):
@@ -109,11 +125,9 @@ def _agent(name: str) -> AgentProfile | None:
 
 
 def _list(request: HttpRequest, form: SubmitForm | None, status: int = 200) -> HttpResponse:
-    narrowed = SessionFilter(
-        agent=request.GET.get("agent", ""), status=request.GET.get("status", ""), text=request.GET.get("q", "").strip()
-    )
-    page = _page_number(request.GET.get("page", "1"))
-    rows, total = queries.list_sessions(narrowed, page)
+    narrowed = narrowed_by(request.GET)
+    page, size = _number(request, "page", 1), min(_number(request, "size", SESSIONS_A_PAGE), SESSIONS_A_PAGE)
+    rows, total = queries.list_sessions(narrowed, page, size)
     if request.GET.get("part") == "rows":
         return render(request, "sessions/parts/rows.html", {"rows": rows})
     context = {
@@ -122,11 +136,14 @@ def _list(request: HttpRequest, form: SubmitForm | None, status: int = 200) -> H
         "page": page,
         "previous": page - 1,
         "next": page + 1,
-        "pages": Paginator(range(total), queries.SESSIONS_A_PAGE).num_pages,
+        "pages": Paginator(range(total), size).num_pages,
         "narrowed": narrowed,
+        "typed": request.GET,
         "chips": _chips(request),
+        "columns": _columns(request, narrowed.sort),
         "agents": AgentProfile.objects.all(),
         "statuses": SessionStatus.choices,
+        "arms": Arm.choices,
         "learning": queries.learning_sentence(),
         "form": form,
         "no_form": _why_no_form(request),
@@ -134,8 +151,44 @@ def _list(request: HttpRequest, form: SubmitForm | None, status: int = 200) -> H
     return render(request, "sessions/list.html", context, status=status)
 
 
-def _page_number(text: str) -> int:
-    return max(1, int(text)) if text.isdecimal() and len(text) < 7 else 1
+def narrowed_by(query: QueryDict) -> SessionFilter:
+    """The filter that a query string asks for; what cannot be read narrows nothing."""
+    sort = query.get("sort", NEWEST_FIRST)
+    return SessionFilter(
+        agent=query.get("agent", ""),
+        status=query.get("status", ""),
+        text=query.get("q", "").strip().replace("\0", ""),
+        arm=query.get("arm", ""),
+        since=_moment(query.get("since", "")),
+        until=_moment(query.get("until", "")),
+        sort=sort if sort.removeprefix("-") in SORTS else NEWEST_FIRST,
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    """`2026-11-24T14:00`, in the server's time zone where it names none; None where it is no moment."""
+    try:
+        moment = parse_datetime(text.strip().replace(" ", "T"))
+    except ValueError:
+        return None
+    return timezone.make_aware(moment) if moment is not None and timezone.is_naive(moment) else moment
+
+
+def _columns(request: HttpRequest, sort: str) -> list[dict[str, str]]:
+    """The heads of the table, each with the address that sorts by it: the highest first, then the lowest."""
+    heads = []
+    for key, label, classes in COLUMNS:
+        query = request.GET.copy()
+        query.pop("page", None)
+        query["sort"] = key if sort == f"-{key}" else f"-{key}"
+        order = {f"-{key}": "descending", key: "ascending"}.get(sort, "") if key else ""
+        heads.append({"label": label, "classes": classes, "order": order, "url": f"?{query.urlencode()}" if key else ""})
+    return heads
+
+
+def _number(request: HttpRequest, name: str, otherwise: int) -> int:
+    text = request.GET.get(name, "")
+    return max(1, int(text)) if text.isdecimal() and len(text) < 7 else otherwise
 
 
 def _why_no_form(request: HttpRequest) -> str:

@@ -1,17 +1,18 @@
 """What every template needs: navigation, the chosen theme, and figures written one way everywhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django import template
+from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
+from paste_web.needs import waiting_for_a_decision
 from paste_web.plain_text import reveal
 from paste_web.theme import THEMES, chosen_theme
 from paste_web.wording import duration, percent
-from speculation import queries
 
 register = template.Library()
 
@@ -52,25 +53,31 @@ def navigation(context: dict[str, Any]) -> dict[str, Any]:
     request = context.get("request")
     user = getattr(request, "user", None)
     known = user is not None and user.is_authenticated
-    menu = MENU if known and user.is_staff else [link for link in MENU if link[1] != "admin:index"]
+    menu = [link for link in MENU if known and _may_open(user, link[1])]
     return {
         "request": request,
         "user": user,
-        "links": list(_links(PAGES, request)) if known else [],
-        "menu": list(_links(menu, request)) if known else [],
+        "links": list(_links(PAGES, request, {"tools": waiting_for_a_decision()})) if known else [],
+        "menu": list(_links(menu, request, {})),
         "themes": THEMES,
         "theme": chosen_theme(request),
-        "paused": queries.pause_reason() if known else "",
         "csrf_token": context.get("csrf_token"),
     }
 
 
-def _links(pages: list[tuple[str, str]], request: HttpRequest | None) -> Iterator[dict[str, Any]]:
-    """Only pages that are routed: a link to a page that does not exist yet is a lie."""
+def _may_open(user: AbstractBaseUser, name: str) -> bool:
+    """Whether a link of the menu leads this user anywhere."""
+    if name == "admin:index":
+        return bool(user.is_staff)
+    return name != "audit" or user.has_perm("speculation.view_auditentry")
+
+
+def _links(
+    pages: list[tuple[str, str]], request: HttpRequest | None, counts: Mapping[str, int]
+) -> Iterator[dict[str, Any]]:
+    """`counts`: what waits on a page, by its name."""
     path = request.path if request else ""
     for label, name in pages:
-        try:
-            url = reverse(name)
-        except NoReverseMatch:
-            continue
-        yield {"label": label, "url": url, "is_current": path.startswith(url) if url != "/" else path == "/"}
+        url = reverse(name)
+        is_current = path.startswith(url) if url != "/" else path == "/"
+        yield {"label": label, "url": url, "is_current": is_current, "count": counts.get(name, 0)}

@@ -93,9 +93,9 @@ class Offers:
             known = self._known[key] = list(roster.options(self.memory, fresh_only).values())
         return known
 
-    def look_up(self, priors: Priors, tool: str, repeats: bool) -> None:
+    def look_up(self, priors: Priors, contexts: Sequence[Context], tool: str, repeats: bool) -> None:
         """Look up what a call of the tool would be bound from, before anybody asks."""
-        rosters = priors.rosters(tool)
+        rosters = priors.rosters(tool, contexts)
         for _, names in priors.shapes(tool):
             for name in names:
                 if name not in rosters or not self.of(rosters[name], not repeats and len(names) == 1):
@@ -123,7 +123,13 @@ def bind(
     reason = "never seen with arguments"
     for share, names in priors.shapes(tool):
         values, missing = _values(
-            priors, offers, tool, names, not repeats and len(names) == 1, lambda most: is_hopeless(max(most, together))
+            priors,
+            offers,
+            contexts,
+            tool,
+            names,
+            not repeats and len(names) == 1,
+            lambda most: is_hopeless(max(most, together)),
         )
         if missing == HOPELESS:
             return list(found.values()), HOPELESS
@@ -155,6 +161,7 @@ def _again(asked: Mapping[Identity, Mapping[str, Any]], wholes: Mapping[str, Cha
 def _values(
     priors: Priors,
     offers: Offers,
+    contexts: Sequence[Context],
     tool: str,
     names: Sequence[str],
     fresh_only: bool,
@@ -164,7 +171,7 @@ def _values(
 
     The first argument is the least often derivable one: it says soonest that there is no hope.
     """
-    rosters = priors.rosters(tool)
+    rosters = priors.rosters(tool, contexts)
     situation = offers.memory.situation
     values: dict[str, list[_Value]] = {}
     most = 1.0
@@ -173,7 +180,7 @@ def _values(
         options = offers.of(roster, fresh_only) if roster else []
         if not options or roster is None:
             return [], f"no source of {name} has a value"
-        chances = priors.choice(tool, name).chances(options, situation)
+        chances = priors.choice(tool, name, contexts).chances(options, situation)
         values[name] = [
             _Value(option, after, soon, roster) for option, (after, soon) in zip(options, chances, strict=True)
         ]

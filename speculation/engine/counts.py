@@ -45,6 +45,7 @@ class Row:
     """Per argument how often it changed the result (identity_hints.py); without context only, not aged."""
     enabled: bool = True
     probability_override: float | None = None
+    has_own_mapping: bool = False
 
     def tally(self, argument: str, source: str) -> Tally:
         tallies = self.sources.setdefault(argument, {})
@@ -89,13 +90,14 @@ class Table:
         place.occurrences = max(place.occurrences, pattern.occurrences * scale)
         row = place.rows[pattern.tool] = Row(pattern.support * scale, statistics.get("soon", 0.0) * scale)
         row.enabled, row.probability_override = pattern.enabled, pattern.probability_override
+        row.has_own_mapping = pattern.has_own_mapping
         soon = statistics.get("sources_soon", {})
         for argument, counts in pattern.mapping.items():
             row.sources[argument] = {
                 c.source: [
                     c.right * scale,
                     c.available * scale,
-                    *_scaled(soon.get(argument, {}).get(c.source, (0.0, 0.0)), scale),
+                    *_scaled(soon.get(argument, {}).get(c.source, _uncounted_soon(pattern, c)), scale),
                 ]
                 for c in counts
             }
@@ -196,6 +198,7 @@ class Table:
             statistics=self._statistics(row, sources) | self._signs(context, tool),
             enabled=row.enabled,
             probability_override=row.probability_override,
+            has_own_mapping=row.has_own_mapping,
         )
 
     def _signs(self, context: Context, tool: str) -> dict[str, object]:
@@ -234,6 +237,11 @@ class Table:
 
     def _shown(self, count: float) -> float:
         return round(count / self.weight, 6)
+
+
+def _uncounted_soon(pattern: Pattern, count: SourceCount) -> tuple[float, float]:
+    """What is supposed of a source that was never counted before a change of the world: nothing, or an operator's word."""
+    return (count.right, count.available) if pattern.has_own_mapping else (0.0, 0.0)
 
 
 def _scaled(counts: Sequence[float], scale: float) -> list[float]:

@@ -105,7 +105,9 @@ class SessionPredictor:
         for only_reads in MODES:
             for outlook in self._outlooks(only_reads):
                 if max(outlook.next, outlook.soon) * _concrete(outlook) > WORTHLESS:
-                    self._offers.look_up(predictor.priors, outlook.tool, predictor.repeats(outlook.tool))
+                    self._offers.look_up(
+                        predictor.priors, self._contexts, outlook.tool, predictor.repeats(outlook.tool)
+                    )
 
     def predict(self, k: int, only_reads: bool = False) -> tuple[list[Prediction], list[Abstention]]:
         """The k best calls, best first, and the likely tools that could not be made concrete.

@@ -54,6 +54,13 @@ class Chance(NamedTuple):
     soon: float
 
 
+class OwnMapping(NamedTuple):
+    """An operator's mapping, by argument: the sources, and how one of their values is chosen."""
+
+    rosters: Mapping[str, Roster]
+    choices: Mapping[str, ValueChoice]
+
+
 class Priors:
     """The patterns of one agent, indexed for look-up. Immutable but for its caches. Arrays have a column a tool."""
 
@@ -77,6 +84,13 @@ class Priors:
             }
             for tool, row in self._base.items()
         }
+        self._own = {
+            (tool, context): self._own_mapping(tool, row)
+            for context, place in self._table.places.items()
+            for tool, row in place.rows.items()
+            if row.has_own_mapping
+        }
+        """Where an operator gave the mapping: for a tool in a context and in all that end in it."""
         self._shapes = {tool: self._sorted(tool, _shares(row.shapes)) for tool, row in self._base.items()}
         self._concrete = {tool: self._share_concrete(tool) for tool in self._tools}
 
@@ -91,7 +105,14 @@ class Priors:
             for share, names in shapes
         ]
 
+    def _own_mapping(self, tool: str, row: Row) -> "OwnMapping":
+        rosters = {a: Roster(tool, a, tallies) for a, tallies in row.sources.items() if a != WHOLE}
+        known = self._base[tool].choices if tool in self._base else {}
+        return OwnMapping(rosters, {a: known.get(a, UNTAUGHT).among_others() for a in rosters})
+
     def _share_concrete(self, tool: str) -> float:
+        if any(known == tool for known, _ in self._own):
+            return 1.0  # what was learned says nothing of a mapping that an operator gave
         shapes = self._shapes[tool]
         return max((prod(self.choice(tool, name).derivable for name in names) for _, names in shapes), default=0.0)
 
@@ -194,23 +215,34 @@ class Priors:
 
     def wholes(self, tool: str, contexts: Sequence[Context]) -> dict[str, Chance]:
         """Earlier calls again, and sets of sources that go together, with their reliability now."""
-        contexts = contexts[: MAX_MAPPING_CONTEXT + 1]
+        own = self._own_context(tool, contexts)
+        contexts = [own] if own else contexts[: MAX_MAPPING_CONTEXT + 1]
         found = self._wholes.get(key := (tool, contexts[-1] if contexts else ()))
         if found is None:
             rows = [row for context in contexts if (row := self._table.places[context].rows.get(tool))]
             found = self._wholes[key] = _weigh(rows)
         return found
 
-    def choice(self, tool: str, argument: str) -> ValueChoice:
+    def choice(self, tool: str, argument: str, contexts: Sequence[Context] = ()) -> ValueChoice:
         """How one of the argument's values is chosen."""
+        own = self._own_context(tool, contexts)
+        if own is not None:
+            return self._own[tool, own].choices.get(argument, UNTAUGHT)
         return self._base[tool].choices.get(argument, UNTAUGHT)
 
     def shapes(self, tool: str) -> list[tuple[float, list[str]]]:
         """The commonest sets of arguments of a tool, with their shares; of each the least often derivable argument first."""
         return self._shapes[tool]
 
-    def rosters(self, tool: str) -> Mapping[str, Roster]:
-        return self._rosters[tool]
+    def rosters(self, tool: str, contexts: Sequence[Context] = ()) -> Mapping[str, Roster]:
+        """Per argument its sources: an operator's of the longest of these contexts that has some, else what was learned."""
+        own = self._own_context(tool, contexts)
+        return self._rosters[tool] if own is None else self._own[tool, own].rosters
+
+    def _own_context(self, tool: str, contexts: Sequence[Context]) -> Context | None:
+        if not self._own:
+            return None
+        return next((context for context in reversed(contexts) if (tool, context) in self._own), None)
 
     def use_seconds(self, tool: str) -> float:
         """Usual seconds from a turn's start until the tool is asked for."""

@@ -193,6 +193,8 @@ class Pattern:
     """Further counts that the predictor needs, as JSON: use before the next write, spread, calibration."""
     enabled: bool = True
     probability_override: float | None = None
+    has_own_mapping: bool = False
+    """True if an operator gave the mapping: in this context it holds alone, whatever was learned of the tool."""
 
     @property
     def key(self) -> str:

@@ -66,6 +66,10 @@ class ValueChoice:
         for mark, first in _FIRST.items():
             self.weights.setdefault(mark, [first, first, FIRST_SQUARES, FIRST_SQUARES])
 
+    def among_others(self) -> "ValueChoice":
+        """The same choice among other sources: how often none of them was meant is not known of these."""
+        return ValueChoice({mark: weight for mark, weight in self.weights.items() if mark.partition(" ")[0] != NONE})
+
     def chances(self, options: Sequence[Option], situation: str) -> list[tuple[float, float]]:
         """P(next) and P(soon) of each option, given that the tool is called."""
         after, soon = self._scores(options)

@@ -33,6 +33,7 @@ class Migration(migrations.Migration):
                 ('launches', models.PositiveIntegerField(help_text='Runs that started before anyone asked.')),
                 ('hits', models.PositiveIntegerField(help_text='Those of them that were asked for.')),
                 ('wasted_runs', models.PositiveIntegerField()),
+                ('usual', models.JSONField(default=dict, help_text='What was usual when it was booked, seconds: {tools: {name: run}, queue}. Old runs are deleted, figures stay.')),
                 ('by_minute', models.JSONField(default=list, help_text='[minute since 1970, net saved, interference, used, wasted], seconds, where any is not 0.')),
                 ('booked_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
@@ -62,5 +63,13 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'figures of tools',
                 'constraints': [models.UniqueConstraint(fields=('session', 'tool'), name='tool_is_booked_once_in_session')],
             },
+        ),
+        migrations.AddIndex(
+            model_name='session',
+            index=models.Index(fields=['ended_at'], name='session_by_end'),
+        ),
+        migrations.AddIndex(
+            model_name='auditentry',
+            index=models.Index(fields=['-at', '-id'], name='audit_newest'),
         ),
     ]

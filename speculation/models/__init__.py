@@ -1,11 +1,12 @@
 """Tables only, no rules. The rules live in jobs.py, events.py, scheduler.py and policy.py."""
 
 from speculation.models.access import ApiKey, AuditEntry, IdempotencyRecord
+from speculation.models.alerts import AlertMetric, AlertSide, AlertThreshold
 from speculation.models.breakers import Breaker, BreakerKind, BreakerOpening, BreakerScope, ToolQuota
 from speculation.models.endpoints import ModelEndpoint, ModelSeat
 from speculation.models.jobs import JobStatus, ResourceScope, ToolJob, WorkerPool
 from speculation.models.ledger import SessionFigures, ToolFigures
-from speculation.models.patterns import PatternRecord
+from speculation.models.patterns import PatternEdit, PatternRecord
 from speculation.models.policy import Approval, ApprovalLevel, ToolRecord
 from speculation.models.sessions import (
     AgentProfile,
@@ -20,6 +21,9 @@ from speculation.models.sessions import (
 
 __all__ = [
     "AgentProfile",
+    "AlertMetric",
+    "AlertSide",
+    "AlertThreshold",
     "ApiKey",
     "Approval",
     "ApprovalLevel",
@@ -36,6 +40,7 @@ __all__ = [
     "ModelKind",
     "ModelSeat",
     "Origin",
+    "PatternEdit",
     "PatternRecord",
     "ResourceScope",
     "Session",

@@ -58,6 +58,7 @@ class AuditEntry(models.Model):
     class Meta:
         ordering = ["-at", "-id"]
         verbose_name_plural = "audit entries"
+        indexes = [models.Index(fields=["-at", "-id"], name="audit_newest")]
 
     def __str__(self) -> str:
         return f"{self.who}: {self.what}"

@@ -28,6 +28,10 @@ class SessionFigures(models.Model):
     launches = models.PositiveIntegerField(help_text="Runs that started before anyone asked.")
     hits = models.PositiveIntegerField(help_text="Those of them that were asked for.")
     wasted_runs = models.PositiveIntegerField()
+    usual = models.JSONField(
+        default=dict,
+        help_text="What was usual when it was booked, seconds: {tools: {name: run}, queue}. Old runs are deleted, figures stay.",
+    )
     by_minute = models.JSONField(
         default=list, help_text="[minute since 1970, net saved, interference, used, wasted], seconds, where any is not 0."
     )

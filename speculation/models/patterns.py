@@ -1,7 +1,9 @@
 """Mined patterns. Mining writes the mined columns, operators the override columns, and neither the other's."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.urls import reverse
 
 from speculation.models.sessions import AgentProfile
 
@@ -24,7 +26,9 @@ class PatternRecord(models.Model):
     statistics = models.JSONField(default=dict)
     hits = models.FloatField(default=0.0, help_text="Decayed count of speculations that were asked for.")
     misses = models.FloatField(default=0.0, help_text="Decayed count of speculations nobody asked for.")
-    version = models.PositiveIntegerField(default=1)
+    hits_ever = models.PositiveIntegerField(default=0, help_text="The same, each counted once and for good.")
+    runs_ever = models.PositiveIntegerField(default=0, help_text="Speculations that started, in sessions that have ended.")
+    version = models.PositiveIntegerField(default=1, help_text="Steps whenever mining changes the pattern.")
     origin = models.CharField(max_length=16, default="mined")
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
@@ -50,3 +54,28 @@ class PatternRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{' > '.join(self.context) or '*'} => {self.tool or 'answer'}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("pattern", args=[self.pk])
+
+
+class PatternEdit(models.Model):
+    """One version of an operator's word about a pattern. Append-only. `before`, `after`: the three override columns."""
+
+    pattern = models.ForeignKey(PatternRecord, on_delete=models.CASCADE, related_name="edits")
+    number = models.PositiveIntegerField(help_text="1 is the first; before it stands what was mined.")
+    before = models.JSONField()
+    after = models.JSONField()
+    mined_version = models.PositiveIntegerField(help_text="The pattern's own version when it was edited.")
+    reverts_to = models.PositiveIntegerField(null=True, blank=True, help_text="The version that it brought back.")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    who = models.CharField(max_length=150)
+    why = models.TextField(blank=True)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["pattern", "-number"]
+        constraints = [models.UniqueConstraint(fields=["pattern", "number"], name="pattern_edit_is_numbered_once")]
+
+    def __str__(self) -> str:
+        return f"edit {self.number} of {self.pattern}"

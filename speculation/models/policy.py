@@ -24,6 +24,8 @@ class ToolRecord(models.Model):
     verified = models.PositiveIntegerField(default=0, help_text="Served guesses that a second run confirmed.")
     diverged = models.PositiveIntegerField(default=0, help_text="Served guesses that a second run contradicted.")
     shadow = models.JSONField(default=dict, help_text="Shadow statistics: would have started, asked for, seconds.")
+    reads_only_by = models.CharField(max_length=150, blank=True, help_text="Who declared that it only reads, where it says nothing.")
+    reads_only_hash = models.CharField(max_length=64, blank=True, help_text="The definition that this was declared of.")
     first_seen_at = models.DateTimeField(db_default=Now())
     changed_at = models.DateTimeField(db_default=Now())
 
@@ -49,6 +51,7 @@ class Approval(models.Model):
 
     tool = models.ForeignKey(ToolRecord, on_delete=models.PROTECT, related_name="approvals")
     definition_hash = models.CharField(max_length=64)
+    definition = models.JSONField(null=True, blank=True, help_text="As it was read; empty where that was not kept yet.")
     level = models.CharField(max_length=16, choices=ApprovalLevel)
     agent = models.ForeignKey("speculation.AgentProfile", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     canary_percent = models.PositiveSmallIntegerField(default=10)

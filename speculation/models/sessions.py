@@ -112,6 +112,7 @@ class Session(models.Model):
             models.Index(fields=["agent", "-created_at"], name="session_by_agent"),
             models.Index(fields=["started_at"], name="session_by_start"),
             models.Index(fields=["party", "started_at"], name="session_by_party"),
+            models.Index(fields=["ended_at"], name="session_by_end"),
             models.Index(
                 fields=["party", "status", "created_at", "id"],
                 name="session_in_line",

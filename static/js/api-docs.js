@@ -13,7 +13,7 @@ applyTheme();
 SwaggerUIBundle({
   dom_id: `#${place.id}`,
   url: place.dataset.document,
-  deepLinking: true,
+  deepLinking: false, // its links would stand inside buttons, which no screen reader can tell apart
   defaultModelsExpandDepth: -1,
   validatorUrl: null,
 });

@@ -1,62 +1,113 @@
-// A session's news: by websocket, and by polling while there is none. Says what state the connection is in.
+// A session's news: by websocket, and by polling while there is none. Says what state the connection is in. While paused,
+// news is counted and not shown; what the reader asks for (another range, another page) is.
 
 const SILENCE = 4000;
 const STALE = 15000;
 const POLL = 2000;
 
 export class Live {
-  /** `hear(message)` applies one; it returns false where a message does not follow what is shown. */
-  constructor({ url, pollUrl, seq, hear, show }) {
-    Object.assign(this, { url, pollUrl, seq, hear, show });
+  /** `hear(message)` applies one. `sight()`: what is looked at, as the address has it. `isOver`: nothing more can come. */
+  constructor({ url, pollUrl, seq, isOver, hear, show, sight }) {
+    Object.assign(this, { url, pollUrl, seq, isOver, hear, show, sight });
     this.heardAt = Date.now();
     this.attempts = 0;
-    this.isOver = false;
+    this.isPaused = false;
+    this.newest = seq;
   }
 
   start() {
+    if (this.isOver) return;
     this.show("reconnecting", "Connecting");
     this.connect();
-    this.watch = setInterval(() => this.look(), 500);
+    this.watch = setInterval(() => this.noticeSilence(), 500);
   }
 
   connect() {
-    const socket = new WebSocket(`${this.url}?after=${this.seq}`);
+    const socket = new WebSocket(`${this.url}?${this.query()}`);
     this.socket = socket;
     socket.addEventListener("message", (event) => this.take(JSON.parse(event.data)));
     socket.addEventListener("close", () => { if (this.socket === socket) this.lost(); });
   }
 
-  send(type) { if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ type })); }
+  query(more = {}) { return new URLSearchParams({ ...this.sight(), after: this.seq, ...more }); }
+
+  send(message) { if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message)); }
 
   take(message) {
     this.heardAt = Date.now();
     this.attempts = 0;
     if (message.type === "closed") return this.finish();
+    if (this.isPaused && message.type !== "look") return this.count(message);
     const hasGap = message.type === "delta" ? message.after > this.seq : message.type === "tick" && message.seq > this.seq;
-    if (hasGap) return this.send("resync");
+    if (hasGap) return this.send({ type: "resync" });
+    this.apply(message);
+    this.send({ type: "drawn" });
+    if (this.isPaused) this.sayPaused(); else this.show("live", "Live");
+  }
+
+  apply(message) {
     this.hear(message);
     this.seq = message.seq;
-    this.send("drawn");
-    this.show("live", "Live");
+    this.newest = Math.max(this.newest, message.seq);
   }
+
+  /** Another range or page: from the socket, which then keeps to it; without one, asked for once. */
+  async look() {
+    if (this.socket?.readyState === WebSocket.OPEN) return this.send({ type: "look", sight: this.sight() });
+    const asked = (this.asked = Symbol("look"));
+    const message = await this.fetch(this.query({ look: 1 }));
+    if (message && asked === this.asked) this.apply(message);
+  }
+
+  async fetch(query) {
+    try {
+      const answer = await fetch(`${this.pollUrl}?${query}`, { headers: { Accept: "application/json" } });
+      return answer.ok && !answer.redirected ? await answer.json() : null;
+    } catch { return null; /* the server is away; the badge says so */ }
+  }
+
+  // Pause
+
+  togglePause() {
+    this.isPaused = !this.isPaused;
+    this.isPaused ? this.sayPaused() : this.resume();
+    return this.isPaused;
+  }
+
+  async resume() {
+    if (this.socket?.readyState === WebSocket.OPEN) return this.send({ type: "resync" });
+    if (this.isOver) this.show("finished", "Finished"); else this.show("reconnecting", "Reconnecting");
+    await this.look();
+  }
+
+  count(message) {
+    this.newest = Math.max(this.newest, message.seq);
+    this.send({ type: "drawn" });
+    this.sayPaused();
+  }
+
+  sayPaused() { this.show("paused", `Paused, ${this.newest - this.seq} new`); }
+
+  // Losing the socket, and the end
 
   finish() {
     this.isOver = true;
     clearInterval(this.watch);
     this.socket?.close();
-    this.show("finished", "Finished");
+    this.socket = null;
+    if (this.isPaused) this.sayPaused(); else this.show("finished", "Finished");
   }
 
   /** The socket is gone: poll, and try again, less and less often up to every 5 s. */
   lost() {
     this.socket = null;
     if (this.isOver) return;
-    this.show("reconnecting", "Reconnecting");
+    if (!this.isPaused) this.show("reconnecting", "Reconnecting");
     this.poll();
     setTimeout(() => { if (!this.isOver && !this.socket) this.connect(); }, Math.min(5000, 500 * 2 ** this.attempts++));
   }
 
-  look() {
+  noticeSilence() {
     const silent = Date.now() - this.heardAt;
     if (silent < SILENCE) return;
     if (this.socket?.readyState === WebSocket.OPEN || this.socket?.readyState === WebSocket.CONNECTING) {
@@ -71,16 +122,12 @@ export class Live {
     if (this.isPolling) return;
     this.isPolling = true;
     while (!this.isOver && this.socket?.readyState !== WebSocket.OPEN) {
-      try {
-        const answer = await fetch(`${this.pollUrl}?after=${this.seq}`, { headers: { Accept: "application/json" } });
-        if (answer.ok && !answer.redirected) {
-          const message = await answer.json();
-          this.hear(message);
-          this.seq = message.seq;
-          this.heardAt = Date.now();
-          if (message.over) this.finish();
-        }
-      } catch { /* the server is away; the badge says so */ }
+      const message = await this.fetch(this.query());
+      if (message) {
+        this.heardAt = Date.now();
+        if (this.isPaused) this.count(message); else this.apply(message);
+        if (message.over) this.finish();
+      }
       await new Promise((done) => { setTimeout(done, POLL); });
     }
     this.isPolling = false;

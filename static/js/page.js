@@ -15,25 +15,62 @@ export function localTimes(root = document) {
   }
 }
 
+// Rows of tables, one stop each: the row's first link or button.
+
 function moveRow(step) {
-  const rows = [...document.querySelectorAll("main table tbody tr a:first-of-type")];
-  const now = rows.indexOf(document.activeElement);
-  const next = rows[Math.min(Math.max(now + step, 0), rows.length - 1)];
-  if (next) next.focus();
+  const stops = [...document.querySelectorAll("main tbody tr")]
+    .map((row) => row.querySelector("a[href], button"))
+    .filter((stop) => stop?.checkVisibility());
+  const row = document.activeElement.closest("tr");
+  const now = stops.findIndex((stop) => stop === document.activeElement || (row && row.contains(stop)));
+  stops[Math.min(Math.max(now + step, 0), stops.length - 1)]?.focus();
 }
+
+function search() {
+  const field = [...document.querySelectorAll("main input[type=search]")].find((each) => each.checkVisibility());
+  field?.focus();
+  field?.select();
+  return Boolean(field);
+}
+
+// Single letters can be switched off: speech input and slips of the hand would set them off.
+
+const LETTERS = "paste-letters";
+const help = document.getElementById("shortcuts");
+const choice = document.getElementById("letters");
+const lettersAreOn = () => localStorage.getItem(LETTERS) !== "off";
+
+if (choice) {
+  choice.checked = lettersAreOn();
+  choice.addEventListener("change", () => localStorage.setItem(LETTERS, choice.checked ? "on" : "off"));
+}
+
+function isLetter(event) {
+  return event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey && !typing(event.target);
+}
+
+// First of all listeners, so that those of single pages hear no letter that is switched off.
+addEventListener("keydown", (event) => { if (isLetter(event) && !lettersAreOn()) event.stopImmediatePropagation(); }, true);
+
+const letters = {
+  "/": search,
+  "?": () => { if (help && !help.open) help.showModal(); return Boolean(help); },
+  j: () => moveRow(1),
+  k: () => moveRow(-1),
+};
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
     for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
     return;
   }
-  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-  if (event.key === "/") {
-    const search = document.querySelector("input[type=search]");
-    if (search) { event.preventDefault(); search.focus(); }
-  }
-  if (event.key === "j") moveRow(1);
-  if (event.key === "k") moveRow(-1);
+  if (!isLetter(event) || help?.open || !Object.hasOwn(letters, event.key)) return;
+  if (letters[event.key]() !== false) event.preventDefault();
+});
+
+document.querySelector("[data-open=shortcuts]")?.addEventListener("click", (event) => {
+  event.target.closest("details.menu").open = false;
+  help.showModal();
 });
 
 document.addEventListener("click", (event) => {
@@ -42,4 +79,8 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("htmx:afterSwap", (event) => localTimes(event.target));
 document.querySelector(".error-summary")?.focus();
+
+// On a telephone the row of pages is wider than the screen: the current one is brought into sight.
+const here = document.querySelector(".top nav [aria-current]");
+if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;
 localTimes();

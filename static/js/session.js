@@ -1,17 +1,20 @@
-// The session page: applies news, keeps selection, range and tab in the address, and listens to keys.
+// The session page: applies news, keeps selection, range and pages in the address, and listens to keys.
 
 import { Live } from "./live.js";
+import { Minimap } from "./minimap.js";
 import { localTimes } from "./page.js";
-import { TimelineChart } from "./timeline.js";
+import { rangeOf, TimelineChart } from "./timeline.js";
 
 const root = document.getElementById("session");
 const badge = document.getElementById("badge");
 const frame = document.getElementById("timeline");
 const place = document.getElementById("panel-place");
-const rows = document.getElementById("event-rows");
 const announcer = document.getElementById("announce");
+const tools = document.getElementById("timeline-tools");
+const button = (name) => tools.querySelector(`[data-do=${name}]`);
 const MOST_EVENTS = 300;
 const SAY_EVERY = 5000;
+const PAGED = ["calls", "turns", "predictions", "before"];
 
 const address = new URLSearchParams(location.search);
 let picked = address.get("call") ?? "";
@@ -24,41 +27,85 @@ function keepAddress(changes) {
 
 const chart = new TimelineChart(frame, {
   onPick: (pick) => select(pick),
+  onLook: () => live.look(),
+  onMerged: (count) => { document.getElementById("merged").hidden = count === 0; },
   onRange: (range, follow) => {
     keepAddress(range ? { from: range[0].toFixed(2), to: range[1].toFixed(2) } : { from: null, to: null });
-    document.querySelector("[data-do=follow]").setAttribute("aria-pressed", String(follow));
+    minimap.show(range);
+    button("follow").setAttribute("aria-pressed", String(follow));
   },
 });
-if (address.has("from") && address.has("to")) chart.range = [Number(address.get("from")), Number(address.get("to"))];
+const minimap = new Minimap(document.getElementById("minimap"), { axis: () => chart.axis, onRange: (range) => chart.setRange(range) });
+chart.range = rangeOf(address.get("from"), address.get("to"));
 
-// Selection: one call or run, in table and panel at once.
+/** What is looked at, for the server: the address, with the range that is really seen. */
+function sight() {
+  const looked = Object.fromEntries(["call", ...PAGED].filter((key) => address.has(key)).map((key) => [key, address.get(key)]));
+  const range = chart.looked();
+  return range ? { ...looked, from: range[0].toFixed(3), to: range[1].toFixed(3) } : looked;
+}
+
+const scheme = location.protocol === "https:" ? "wss" : "ws";
+const live = new Live({
+  url: `${scheme}://${location.host}/ws/sessions/${root.dataset.id}/`,
+  pollUrl: root.dataset.liveUrl,
+  seq: Number(root.dataset.seq),
+  isOver: root.dataset.ended === "true",
+  hear,
+  sight,
+  show: (state, text) => {
+    badge.dataset.state = state;
+    if (badge.textContent !== text) badge.textContent = text;
+    if (state === "finished") button("pause").hidden = true;
+  },
+});
+
+// Selection: one call or run, in chart, table and panel at once.
 
 async function select(pick) {
   picked = pick;
   keepAddress({ call: pick || null });
   mark();
+  chart.pick(pick);
   if (!pick) { place.replaceChildren(); return; }
   const answer = await fetch(root.dataset.callUrl.replace("PICK", encodeURIComponent(pick)));
   if (!answer.ok || pick !== picked) return;
   place.innerHTML = await answer.text();
   announcer.textContent = place.querySelector("h2")?.textContent ?? "";
+  chart.reveal(Number(panel().dataset.middle));
+  if (!rowOf(pick)) turnTo("calls", null);
 }
+
+const panel = () => document.getElementById("call-panel");
+const rowOf = (pick) => document.querySelector(`#panel-calls tr[data-pick="${CSS.escape(pick)}"]`);
 
 function mark() {
   for (const row of document.querySelectorAll("#panel-calls tr[data-pick]")) row.classList.toggle("selected", row.dataset.pick === picked);
 }
 
+/** The next call in the order of the Calls table, which may stand on another page of it. */
 function step(by) {
-  const picks = [...document.querySelectorAll("#panel-calls tr[data-pick]")].map((row) => row.dataset.pick);
-  const next = picks[Math.min(Math.max(picks.indexOf(picked) + by, 0), picks.length - 1)];
+  const next = panel() ? panel().dataset[by > 0 ? "next" : "previous"] : document.querySelector("#panel-calls tr[data-pick]")?.dataset.pick;
   if (next) select(next);
 }
 
 root.addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey) return;
   const link = event.target.closest("a[data-pick]");
-  if (link && !event.ctrlKey && !event.metaKey) { event.preventDefault(); select(link.dataset.pick); }
-  if (event.target.closest("[data-close=panel]")) select("");
+  if (link) { event.preventDefault(); select(link.dataset.pick); }
+  const page = event.target.closest("a[data-page-of]");
+  if (page) {
+    event.preventDefault();
+    const name = page.dataset.pageOf === "events" ? "before" : page.dataset.pageOf;
+    turnTo(name, new URL(page.href).searchParams.get(name));
+  }
+  if (event.target.closest("[data-close=panel]")) { select(""); frame.focus(); }
 });
+
+function turnTo(name, page) {
+  keepAddress({ [name]: page });
+  live.look();
+}
 
 // Tabs
 
@@ -87,66 +134,79 @@ for (const tab of tabs) {
 
 // Keys of the timeline, and its buttons
 
+function pause() {
+  if (button("pause").hidden) return;
+  const isPaused = live.togglePause();
+  button("pause").setAttribute("aria-pressed", String(isPaused));
+  chart.freeze(isPaused);
+}
+
+function showTable() {
+  const tab = document.getElementById("tab-calls");
+  openTab(tab);
+  tab.focus();
+  tab.scrollIntoView({ block: "start" });
+}
+
 const actions = {
+  pause,
   fit: () => chart.fit(),
-  follow: () => chart.toggleFollow(),
-  links: () => document.querySelector("[data-do=links]").setAttribute("aria-pressed", String(chart.toggleLinks())),
+  follow: () => { if (!button("follow").hidden) chart.toggleFollow(); },
+  links: () => button("links").setAttribute("aria-pressed", String(chart.toggleLinks())),
   in: () => chart.zoom(1 / 1.5),
   out: () => chart.zoom(1.5),
+  table: showTable,
 };
-document.getElementById("timeline-tools").addEventListener("click", (event) => actions[event.target.closest("[data-do]")?.dataset.do]?.());
+tools.addEventListener("click", (event) => actions[event.target.closest("[data-do]")?.dataset.do]?.());
 
 const keys = {
-  f: actions.fit, l: actions.follow, "+": actions.in, "-": actions.out, ".": () => step(1), ",": () => step(-1),
+  f: actions.fit, l: actions.follow, p: actions.pause, "+": actions.in, "-": actions.out, ".": () => step(1), ",": () => step(-1),
   ArrowLeft: () => chart.pan(-0.15), ArrowRight: () => chart.pan(0.15),
-  Enter: () => document.getElementById("call-panel")?.focus(), Escape: () => { select(""); frame.focus(); },
+  Enter: () => panel()?.focus(), Escape: () => { select(""); frame.focus(); },
 };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
   const isInside = frame.contains(event.target) || place.contains(event.target);
-  if (!isInside && !"fl.,".includes(event.key)) return;
-  if (place.contains(event.target) && event.key !== "Escape") return;
+  if (!isInside && !"flp.,".includes(event.key)) return;
+  if (place.contains(event.target) && !["Escape", ".", ","].includes(event.key)) return;
   const action = keys[event.key];
   if (action) { event.preventDefault(); action(); }
 });
 
-// The two bars are the minimap: dragging on them sets the range.
-
-let dragFrom = null;
-const strip = document.querySelector(".strip-frame");
-const secondsAt = (event) => {
-  const box = strip.querySelector("svg.strip").getBoundingClientRect();
-  return ((event.clientX - box.left) / box.width) * Number(strip.querySelector("svg.strip").dataset.axis);
-};
-strip.addEventListener("pointerdown", (event) => { dragFrom = secondsAt(event); });
-addEventListener("pointerup", (event) => {
-  if (dragFrom === null) return;
-  const [from, to] = [dragFrom, secondsAt(event)].sort((a, b) => a - b);
-  dragFrom = null;
-  if (to - from > 0.1) chart.setRange([from, to]);
+const copy = document.getElementById("copy-id");
+copy.hidden = !navigator.clipboard;
+copy.addEventListener("click", async () => {
+  await navigator.clipboard.writeText(copy.dataset.copy);
+  announcer.textContent = copy.textContent = "Copied";
 });
 
 // News
 
 function hear(message) {
   const focused = document.activeElement?.dataset?.pick;
+  const turned = document.activeElement?.dataset?.pageOf;
   for (const [name, html] of Object.entries(message.parts ?? {})) {
     const part = document.querySelector(`[data-part="${name}"]`);
     part.innerHTML = html;
     localTimes(part);
   }
   if (focused) document.querySelector(`a[data-pick="${CSS.escape(focused)}"]`)?.focus();
+  if (turned) document.querySelector(`a[data-page-of="${turned}"]`)?.focus();
   if (message.events !== undefined) addEvents(message);
   chart.setClock(message.now);
   chart.setAxis(message.axis);
   if (message.figure) chart.show(message.figure);
+  minimap.show(chart.range);
   mark();
-  document.getElementById("stop")?.toggleAttribute("hidden", !message.live);
+  for (const element of [document.getElementById("stop"), button("follow")]) element?.toggleAttribute("hidden", !message.live);
   document.getElementById("waiting").hidden = message.seq > 2;
   say(message.says);
 }
 
+/** Rows at the log's end; a reader of an earlier part of it keeps that part. */
 function addEvents(message) {
+  if (address.has("before")) return;
+  const rows = document.getElementById("event-rows");
   if (message.after === 0) rows.replaceChildren();
   const last = Number(rows.lastElementChild?.dataset.seq ?? 0);
   const fresh = document.createElement("tbody");
@@ -162,17 +222,11 @@ function say(text) {
 }
 
 function start() {
+  chart.picked = picked;
   chart.show(JSON.parse(document.getElementById("figure").textContent));
+  minimap.show(chart.range);
   mark();
-  if (root.dataset.ended === "true") return;
-  const scheme = location.protocol === "https:" ? "wss" : "ws";
-  new Live({
-    url: `${scheme}://${location.host}/ws/sessions/${root.dataset.id}/`,
-    pollUrl: root.dataset.liveUrl,
-    seq: Number(root.dataset.seq),
-    hear,
-    show: (state, text) => { badge.dataset.state = state; if (badge.textContent !== text) badge.textContent = text; },
-  }).start();
+  live.start();
 }
 
 if (window.Plotly) start(); else addEventListener("load", start);

@@ -1,17 +1,21 @@
-// The timeline's chart. The server sends the whole figure; here it is coloured, labelled, kept in range and drawn at most
-// four times a second. Runs that are still open grow in between as plain elements over the chart.
+// The timeline's chart. The server sends what fits of the range that is looked at; here it is coloured, labelled, kept in
+// range and drawn at most four times a second. Runs that are still open grow in between as plain elements over the chart.
 /* global Plotly */
 
 import { coloured, onThemeChange } from "./tokens.js";
 
 const LEAST_PAUSE = 250;
+const LOOK_AFTER = 150;
 const MOST_LABELS = 60;
 const MOST_OPEN = 20;
+const FOLLOWED_SECONDS = 20;
+const LEAST_SPAN = 0.01;
 const ink = document.createElement("canvas").getContext("2d");
 const CONFIG = { displayModeBar: false, plotlyServerURL: "", scrollZoom: false, doubleClick: false, responsive: true };
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const NARROW = matchMedia("(max-width: 700px)");
 const SHORT_NAMES = { "Tools, authoritative": "Tools", "would have run": "would run" };
+const SHIFT = { l: 78, r: 6 }; // margins under 700 px
 
 function pixels(text) {
   ink.font = "12px system-ui, sans-serif";
@@ -20,16 +24,24 @@ function pixels(text) {
 
 const spoken = (label) => (label ?? "").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
+/** A range out of an address; null where there is none that makes sense. */
+export function rangeOf(from, to) {
+  const range = [Number.parseFloat(from), Number.parseFloat(to)];
+  return range.every(Number.isFinite) && range[1] - range[0] >= LEAST_SPAN ? range : null;
+}
+
 export class TimelineChart {
-  constructor(frame, { onPick, onRange }) {
+  /** `onLook`: what is looked at has changed so that the server has more to show. `onMerged(count)`: bars drawn as one. */
+  constructor(frame, { onPick, onRange, onLook = () => {}, onMerged = () => {} }) {
     this.frame = frame;
-    this.plot = frame.querySelector("#chart");
-    this.open = frame.querySelector("#open-bars");
-    this.onPick = onPick;
-    this.onRange = onRange;
+    this.plot = frame.querySelector(".chart");
+    this.open = frame.querySelector(".open-bars");
+    Object.assign(this, { onPick, onRange, onLook, onMerged });
     this.range = null; // null: everything
     this.follow = false;
     this.links = true;
+    this.picked = "";
+    this.isFrozen = false;
     this.drawnAt = 0;
     this.clock = { seconds: 0, at: performance.now() };
     this.elements = new Map();
@@ -41,15 +53,20 @@ export class TimelineChart {
     this.beat();
   }
 
-  /** Seconds since the session's start, by the server's clock. */
-  now() { return this.live ? this.clock.seconds + (performance.now() - this.clock.at) / 1000 : this.figure?.end ?? 0; }
+  /** Seconds since the session's start, by the server's clock; standing still while paused. */
+  now() {
+    if (!this.live) return this.figure?.end ?? 0;
+    return this.isFrozen ? this.clock.seconds : this.clock.seconds + (performance.now() - this.clock.at) / 1000;
+  }
 
   setClock(seconds) { this.clock = { seconds, at: performance.now() }; }
+
+  freeze(isFrozen) { this.setClock(this.now()); this.isFrozen = isFrozen; }
 
   show(figure) {
     this.figure = figure;
     this.live = figure.live;
-    document.getElementById("merged").hidden = figure.merged === 0;
+    this.onMerged(figure.merged);
     this.setAxis(figure.axis);
     this.ask();
   }
@@ -73,45 +90,91 @@ export class TimelineChart {
 
   visible() {
     if (this.follow && this.live) {
-      const span = this.range ? this.range[1] - this.range[0] : 20;
+      const span = this.range ? this.range[1] - this.range[0] : FOLLOWED_SECONDS;
       return [this.now() - span * 0.9, this.now() + span * 0.1];
     }
     return this.range ?? this.whole();
   }
 
+  /** The range to ask the server for; null for everything. */
+  looked() { return this.range || (this.follow && this.live) ? this.visible() : null; }
+
+  /** Whether the server knows more of what is visible than it has sent. */
+  lacksDetail() {
+    const [from, to] = this.visible(), span = to - from;
+    const [low, high] = [this.figure.view?.[0] ?? -Infinity, this.figure.view?.[1] ?? Infinity];
+    if (from < low - span * 0.01 || (to > high + span * 0.01 && high < this.now())) return true;
+    if (!this.figure.merged) return false;
+    const sent = Math.min(high, this.now()) - Math.max(low, 0);
+    return span < (this.lookedSpan ?? this.axis) * 0.8 || span < sent / 4;
+  }
+
+  lookAgain() {
+    clearTimeout(this.looking);
+    this.looking = setTimeout(() => {
+      if (!this.figure || !this.lacksDetail()) return;
+      const [from, to] = this.visible();
+      this.lookedSpan = to - from;
+      this.onLook();
+    }, LOOK_AFTER);
+  }
+
   draw() {
     if (!this.figure || !window.Plotly) return;
     const { data, layout } = coloured({ data: this.figure.data, layout: this.figure.layout });
-    layout.margin = { ...layout.margin, l: NARROW.matches ? 78 : layout.margin.l, r: NARROW.matches ? 6 : layout.margin.r };
+    layout.margin = { ...layout.margin, l: NARROW.matches ? SHIFT.l : layout.margin.l, r: NARROW.matches ? SHIFT.r : layout.margin.r };
     if (NARROW.matches) layout.yaxis.ticktext = layout.yaxis.ticktext.map((name) => SHORT_NAMES[name] ?? name.replace("Speculative", "Spec.").replace(/,.*/, ""));
     layout.xaxis.range = this.visible();
     this.label(data, layout);
-    for (const trace of data) if (trace.name === "links") trace.visible = this.links;
+    this.mark(data);
     Plotly.react(this.plot, data, layout, CONFIG);
     this.drawnAt = performance.now();
     if (!this.isBound) this.bind();
     this.grow();
+    if (this.follow) this.lookAgain();
   }
 
-  /** The longest label that fits, else the shorter, else the mark alone, else none. */
+  /** The longest label that fits, else the shorter, else the mark alone, else none. Wider bars first, sixty at most. */
   label(data, layout) {
     const width = this.plot.clientWidth - layout.margin.l - layout.margin.r;
     const [from, to] = layout.xaxis.range;
-    let left = MOST_LABELS;
+    const wanted = [];
     for (const trace of data) {
       if (trace.type !== "bar") continue;
       trace.text = trace.customdata.map(([, long, short], k) => {
         const seen = Math.min(trace.base[k] + trace.x[k], to) - Math.max(trace.base[k], from);
-        const fits = (text) => text && pixels(spoken(text)) + 10 <= (seen / (to - from)) * width;
-        const text = [long, short, (long ?? "").split(" ")[0]].find(fits) ?? "";
-        return text && left-- > 0 ? text : "";
+        const room = (seen / (to - from)) * width - 10;
+        const text = room > 0 ? [long, short, (long ?? "").split(" ")[0]].find((each) => each && pixels(spoken(each)) <= room) ?? "" : "";
+        if (text) wanted.push({ trace, k, room });
+        return text;
       });
     }
+    if (wanted.length <= MOST_LABELS) return;
+    wanted.sort((one, other) => other.room - one.room);
+    for (const { trace, k } of wanted.slice(MOST_LABELS)) trace.text[k] = "";
+  }
+
+  /** What is selected has a thick outline, and its links stand out. */
+  mark(data) {
+    const [outline] = coloured(["var(--text)"]);
+    const links = { x: [], y: [] };
+    for (const trace of data) {
+      if (trace.name.startsWith("links-")) {
+        trace.visible = this.links;
+        trace.customdata.forEach((pick, k) => { if (this.picked && pick === this.picked) { links.x.push(trace.x[k]); links.y.push(trace.y[k]); } });
+      }
+      if (trace.type !== "bar" || !this.picked || !trace.customdata.some(([pick]) => pick === this.picked)) continue;
+      trace.marker.line = {
+        color: trace.customdata.map(([pick]) => (pick === this.picked ? outline : trace.marker.line.color)),
+        width: trace.customdata.map(([pick]) => (pick === this.picked ? 2.5 : 1)),
+      };
+    }
+    if (links.x.length) data.push({ type: "scatter", mode: "lines", name: "picked", ...links, line: { color: outline, width: 2 }, hoverinfo: "skip" });
   }
 
   bind() {
     this.isBound = true;
-    this.plot.on("plotly_click", (event) => { const pick = event.points[0]?.customdata?.[0]; if (pick) this.onPick(pick); });
+    this.plot.on("plotly_click", (event) => this.clicked(event.points[0]));
     this.plot.on("plotly_relayout", (change) => {
       const from = change["xaxis.range[0]"] ?? change["xaxis.range"]?.[0];
       const to = change["xaxis.range[1]"] ?? change["xaxis.range"]?.[1];
@@ -119,11 +182,46 @@ export class TimelineChart {
     });
   }
 
+  /** A bar is selected; one that stands for many is opened. */
+  clicked(point) {
+    const [pick, , , , count] = point?.customdata ?? [];
+    if (pick) this.onPick(pick);
+    else if (count > 1) {
+      const [from, span] = [point.data.base[point.pointIndex], point.data.x[point.pointIndex]];
+      this.setRange([from - span * 0.05, from + span * 1.05]);
+    }
+  }
+
+  pick(pick) {
+    if (pick === this.picked) return;
+    this.picked = pick;
+    if (this.figure) this.relayout();
+  }
+
+  /** Moves along, without another zoom, until the moment is in sight. */
+  reveal(seconds) {
+    const [from, to] = this.visible();
+    if (seconds >= from && seconds <= to) return;
+    const span = to - from, start = Math.max(0, seconds - span / 2);
+    this.setRange([start, start + span]);
+  }
+
   setRange(range) {
+    if (range[1] - range[0] < LEAST_SPAN) return;
     this.range = range;
     this.follow = false;
-    this.onRange(range, this.follow);
+    this.changed();
+  }
+
+  fit() { this.range = null; this.follow = false; this.changed(); }
+
+  toggleFollow() { this.follow = !this.follow; this.changed(); return this.follow; }
+
+  changed() {
+    this.onRange(this.range, this.follow);
+    if (!this.figure) return;
     this.relayout();
+    this.lookAgain();
   }
 
   relayout() {
@@ -132,16 +230,13 @@ export class TimelineChart {
     this.isOurs = false;
   }
 
-  fit() { this.range = null; this.follow = false; this.onRange(null, false); this.relayout(); }
-
-  toggleFollow() { this.follow = !this.follow; this.onRange(this.range, this.follow); this.relayout(); return this.follow; }
-
   toggleLinks() { this.links = !this.links; this.relayout(); return this.links; }
 
   zoom(factor, middle) {
     const [from, to] = this.visible();
     const centre = middle ?? (from + to) / 2;
-    this.setRange([centre - (centre - from) * factor, centre + (to - centre) * factor]);
+    const range = [centre - (centre - from) * factor, centre + (to - centre) * factor];
+    if (range[0] <= 0 && range[1] >= this.whole()[1]) this.fit(); else this.setRange(range);
   }
 
   pan(share) {
@@ -179,7 +274,7 @@ export class TimelineChart {
       Object.assign(element.style, { left: `${left}px`, width: `${width}px`, top: `${bar.top * row}px`, height: `${bar.height * row}px` });
       const text = [bar.label, bar.short].find((label) => label && pixels(label) + 10 <= width) ?? "";
       if (element.textContent !== text) element.textContent = text;
-      element.className = `open-bar state-${bar.state}`;
+      element.className = `open-bar state-${bar.state}${bar.pick && bar.pick === this.picked ? " picked" : ""}`;
     }
   }
 
@@ -193,7 +288,7 @@ export class TimelineChart {
 
   beat() {
     setTimeout(() => this.beat(), STILL.matches ? 1000 : 100);
-    if (!this.live || !this.figure || this.isHeld) return;
+    if (!this.live || !this.figure || this.isHeld || this.isFrozen) return;
     if (this.follow || (!this.range && this.now() > this.axis)) this.ask();
     this.grow();
   }

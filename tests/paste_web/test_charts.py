@@ -51,7 +51,7 @@ def test_a_state_is_one_trace_and_its_bars_lie_in_their_rows():
 def test_open_bars_are_left_to_the_browser():
     log = WrittenLog().started().add(0, "turn_started", turn=1, attempt=1).add(0.1, "first_token", turn=1)
     figure = figure_of(log.guess("g", 0.2, "read", {"id": 7}, start=0.2), now=3.0)
-    assert {bar["state"]: bar["label"] for bar in figure["open"]} == {"decode": "1", "guess": "? read(7)"}
+    assert {bar["state"]: bar["label"] for bar in figure["open"]} == {"turn": "turn 1", "decode": "1", "guess": "? read(7)"}
     assert not any(trace["name"] in ("decode", "guess") for trace in figure["data"])
 
 
@@ -66,6 +66,35 @@ def test_hollow_dashed_and_dotted_boxes_are_closed_lines():
     ghost = next(trace for trace in figure["data"] if trace["name"] == "ghost")
     assert ghost["line"]["dash"] == "dash"
     assert ghost["x"][0] == ghost["x"][4] and ghost["x"][5] is None
+
+
+def test_links_know_whose_they_are():
+    figure = figure_of(example())
+    links = {trace["name"]: trace for trace in figure["data"] if trace["name"].startswith("links-")}
+    assert set(links) == {"links-launch", "links-promotion", "links-refuted"}
+    assert all(len(trace["customdata"]) == len(trace["x"]) == len(trace["y"]) for trace in links.values())
+    assert set(links["links-promotion"]["customdata"]) == {"1.0", "2.0", "3.0"}
+
+
+def test_what_gave_way_has_a_cut_edge():
+    log = WrittenLog().started().turn(1, 0, 5).guess("g", 0, "read", start=1).add(2, "job_preempted", job="g", reason="slot needed")
+    (cut,) = [trace for trace in figure_of(log.add(2.2, "job_released", job="g").ended(5))["data"] if trace["name"] == "cut"]
+    assert cut["x"] == [2.2]
+
+
+def test_a_view_is_told_and_open_ends_are_null():
+    story = Story(WrittenLog().started().turn(1, 0, 1))
+    figures = compute(story, now=2)
+    assert timeline_figure(draw(story, figures, now=2), revision="r")["view"] is None
+    assert timeline_figure(draw(story, figures, now=2, view=(1, 2)), revision="r")["view"] == [0.5, None]
+
+
+def test_a_session_without_speculation_says_what_it_would_have_hidden():
+    log = WrittenLog().started(arm="holdout").add(0.5, "predicted", turn=1, abstained=[], candidates=[{"tool": "read", "arguments": {}}])
+    story = Story(log.turn(1, 0.6, 2, "read").requested("1.0", "read", 2, 2, 6).ended(7))
+    boxes = strip_boxes(draw_strip(story, compute(story)))
+    assert boxes.notes == ["would have hidden 1.5 s (shadow)"]
+    assert boxes.sentence == "The session took 7.0 s. Speculation would have hidden 1.5 s (shadow)."
 
 
 def test_a_strip_says_in_a_sentence_what_it_shows():

@@ -1,5 +1,6 @@
 """What a session's websocket says, on a real channel layer and a real database."""
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from paste_web import live
 from paste_web.asgi import application
 from paste_web.live import SessionConsumer, SessionsConsumer, after_of
 from tests.paste_web.stored_sessions import a_user, append, ring, store
+from tests.paste_web.test_redaction import SECRET, store_secretive
 from tests.speculation.written_log import WrittenLog, example
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker_url")]
@@ -137,7 +139,25 @@ def test_a_browser_that_does_not_draw_is_sent_nothing_more_until_it_does_then_a_
     assert message["type"] == "snapshot"
 
 
-@pytest.mark.parametrize("noise", ["", "{", "[]", '{"type": 3}', '"drawn"'])
+def test_a_browser_that_looks_at_a_range_gets_it_and_keeps_it():
+    log = example()
+    session = store(WrittenLog(log[:HALF]))
+
+    async def look_and_grow(socket):
+        await next_of(socket, "snapshot")
+        await socket.send_json_to({"type": "look", "sight": {"from": "2", "to": "4", "before": "6"}})
+        looked = await next_of(socket, "look")
+        await sync_to_async(append)(session, WrittenLog(log[HALF:]))
+        ring(session)
+        return looked, await next_of(socket, "delta")
+
+    looked, delta = watching(session, a_user(), look_and_grow)
+    assert looked["figure"]["view"] == delta["figure"]["view"] == [1, 5]
+    assert looked["parts"]["events"].count("<tr data-seq") == 6
+    assert "<tr" not in delta["events"], "whoever reads an earlier part of the log keeps it"
+
+
+@pytest.mark.parametrize("noise", ["", "{", "[]", '{"type": 3}', '"drawn"', '{"type": "look"}', '{"type": "look", "sight": [1]}'])
 def test_noise_from_a_browser_changes_nothing(noise):
     async def shout(socket):
         await next_of(socket, "snapshot")
@@ -150,6 +170,19 @@ def test_noise_from_a_browser_changes_nothing(noise):
 def test_arguments_stay_on_the_server_without_the_permission():
     message = watching(store(example()), a_user("eve"), lambda socket: next_of(socket, "snapshot"))
     assert "W2378156" not in repr({**message, "parts": {**message["parts"], "head": ""}})
+
+
+def test_no_message_holds_what_the_watcher_may_not_read():
+    async def listen(socket):
+        await socket.send_json_to({"type": "look", "sight": {"from": "0", "to": "2", "before": "12", "call": "1.0"}})
+        heard = []
+        while not heard or heard[-1]["type"] != "closed":
+            heard.append(await socket.receive_json_from(timeout=5))
+        return heard
+
+    heard = watching(store_secretive(), a_user("eve"), listen)
+    assert {message["type"] for message in heard} >= {"snapshot", "closed"}
+    assert SECRET not in json.dumps(heard)
 
 
 def test_nobody_watches_without_a_login_or_a_session():

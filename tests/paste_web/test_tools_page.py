@@ -21,21 +21,15 @@ from speculation.models import (
     WorkerPool,
 )
 from speculation.tool_rows import tool_rows
+from tests.paste_web.deciding import PAGE, a_tool, chip_of, decide, decision
 from tests.paste_web.stored_sessions import a_user, an_agent
 
 pytestmark = pytest.mark.django_db
 
-PAGE = "/tools/builtin/get_order/"
-
 
 @pytest.fixture
 def tool(db: None) -> ToolRecord:
-    return ToolRecord.objects.create(
-        name="get_order",
-        effect="none",
-        definition_hash="a" * 64,
-        definition={"description": "Reads \u202eone\u200b order."},
-    )
+    return a_tool()
 
 
 @pytest.fixture
@@ -48,26 +42,6 @@ def operator(client: Client) -> Client:
 def viewer(client: Client) -> Client:
     client.force_login(a_user("eve"))
     return client
-
-
-def decision(tool: ToolRecord, **fields: Any) -> dict[str, Any]:
-    return {
-        "level": "full", "canary_percent": 10, "ttl_seconds": 30, "max_parallel": 2, "days": 90, "why": "reads only",
-        "definition_hash": tool.definition_hash, "policy_version": tool.policy_version, **fields,
-    }  # fmt: skip
-
-
-def decide(tool: ToolRecord, level: str = "full", **options: Any) -> None:
-    tool.refresh_from_db()
-    policy.decide(
-        tool, level, who="op1", why="reads only",
-        expected_definition_hash=tool.definition_hash, expected_policy_version=tool.policy_version, **options,
-    )  # fmt: skip
-
-
-def chip_of(tool: ToolRecord) -> str:
-    tool.refresh_from_db()
-    return tool_rows([tool], timezone.now())[0].chip
 
 
 def test_every_page_asks_for_a_login(client: Client, tool: ToolRecord) -> None:
@@ -113,8 +87,8 @@ def test_a_decision_for_one_agent_shows_whose_it_is(tool: ToolRecord) -> None:
     assert chip_of(tool) == "Off: refused by op1"
 
 
-def test_a_tool_of_unknown_effect_is_judged_by_its_reading_calls(tool: ToolRecord) -> None:
-    ToolRecord.objects.update(effect="unknown")
+def test_a_tool_that_tells_its_calls_apart_is_judged_by_those_that_read(tool: ToolRecord) -> None:
+    ToolRecord.objects.update(effect="unknown", name="run_command")
     decide(tool)
     assert chip_of(tool) == "On"
 
@@ -144,9 +118,10 @@ def test_a_viewer_sees_no_controls_and_can_use_none(viewer: Client, tool: ToolRe
         assert "permission" in page
     posts = [
         viewer.post(PAGE, decision(tool)),
-        *(viewer.post(f"/tools/{tool.pk}/{act}/") for act in ("switch", "revoke")),
+        *(viewer.post(f"/tools/{tool.pk}/{act}/") for act in ("switch", "revoke", "declare", "try")),
+        viewer.post("/tools/revoke/", {"tool": tool.pk}),
     ]
-    assert [post.status_code for post in posts] == [403, 403, 403]
+    assert {post.status_code for post in posts} == {403}
     assert not Approval.objects.exists() and not AuditEntry.objects.exists()
 
 
@@ -162,12 +137,12 @@ def test_a_decision_is_stored_with_its_terms(operator: Client, tool: ToolRecord)
 
 
 def test_an_outdated_decision_is_a_conflict_that_keeps_what_was_typed(operator: Client, tool: ToolRecord) -> None:
-    typed = decision(tool, why="I read it <twice>", canary_percent=33)
+    typed = decision(tool, why="I read it <twice>", canary_percent=33, arguments='{"id": "W7"}')
     policy.switch(tool, False, who="op2")
     answer = operator.post(PAGE, typed)
     page = answer.content.decode()
     assert answer.status_code == 409 and not Approval.objects.exists()
-    assert "I read it &lt;twice&gt;" in page and 'value="33"' in page
+    assert "I read it &lt;twice&gt;" in page and 'value="33"' in page and "{&quot;id&quot;: &quot;W7&quot;}" in page
     assert "You had read policy version 1; it is 2 now." in page and "op2: switched off" in page
     assert 'name="policy_version" value="2"' in page
     again = {**typed, "policy_version": 2}
@@ -176,7 +151,39 @@ def test_an_outdated_decision_is_a_conflict_that_keeps_what_was_typed(operator: 
 
 def test_a_changed_definition_is_said_to_have_changed(operator: Client, tool: ToolRecord) -> None:
     answer = operator.post(PAGE, decision(tool, definition_hash="f" * 64))
-    assert answer.status_code == 409 and "The definition changed: read it again." in answer.content.decode()
+    page = answer.content.decode()
+    assert answer.status_code == 409 and "The definition changed: read it again." in page
+    assert "What it said when you read it was not kept." in page
+
+
+def test_several_are_revoked_at_once_with_or_without_a_reason(operator: Client, tool: ToolRecord) -> None:
+    other = ToolRecord.objects.create(name="get_user", effect="none", definition_hash="a" * 64)
+    for one in (tool, other):
+        decide(one)
+    page = operator.get("/tools/").content.decode()
+    assert page.count('form="revoke-several"') == 2 and "Approve" not in page
+    nothing = operator.post("/tools/revoke/", {"tool": ["x", "9" * 30]}, follow=True).content.decode()
+    assert "Nothing was revoked: pick at least one tool." in nothing and chip_of(tool) == "On"
+    done = operator.post("/tools/revoke/", {"tool": [tool.pk, other.pk], "why": "a leak"}, follow=True)
+    assert "Revoked: get_order, get_user. 0 held runs given up." in done.content.decode()
+    assert chip_of(tool) == chip_of(other) == "Off: refused by op1"
+    assert set(AuditEntry.objects.filter(what__startswith="revoked").values_list("why", flat=True)) == {"a leak"}
+    assert 'form="revoke-several"' not in operator.get("/tools/").content.decode()
+
+
+def test_the_list_is_sorted_and_narrowed_and_says_by_what(operator: Client, tool: ToolRecord) -> None:
+    ToolRecord.objects.create(name="a_writer", effect="write")
+    slow = ToolRecord.objects.create(name="slow", effect="none", quantiles={"p50": 9.0})
+
+    def names(**asked: str) -> list[str]:
+        return [one.row.tool.name for one in operator.get("/tools/", asked).context["rows"]]
+
+    assert names(by="name") == ["a_writer", "get_order", "slow"] and names(by="takes")[0] == "slow"
+    decide(slow, expires_at=timezone.now() + timedelta(days=3))
+    assert names(by="nonsense")[0] == "slow", "what needs a decision comes first"
+    assert names(**{"is": "approved"}) == ["slow"] and names(**{"is": "writes"}) == ["a_writer"]
+    page = operator.get("/tools/", {"is": "approved", "q": "sl", "by": "takes"}).content.decode()
+    assert 'aria-sort="descending"' in page and 'href="/tools/?is=approved&amp;by=takes"' in page
 
 
 @pytest.mark.parametrize(

@@ -267,10 +267,10 @@ def append_and_ring(session: Session, log: WrittenLog) -> None:
 def test_choosing_another_agent_offers_its_tasks_and_keeps_what_was_chosen(visitors: Visitors, operator: User, support: AgentProfile) -> None:
     page = visitors.page(operator)
     page.goto("/sessions/")
-    page.get_by_label("Speculation").select_option("off")
+    page.locator("#submit-form").get_by_label("Speculation").select_option("off")
     page.locator("#submit-form").get_by_label("Agent").select_option("support")
     expect(page.locator("#id_task option").first).to_have_text(AGENTS["support"].tasks[0])
-    expect(page.get_by_label("Speculation")).to_have_value("off")
+    expect(page.locator("#submit-form").get_by_label("Speculation")).to_have_value("off")
     page.get_by_role("button", name="Submit task").click()
     expect(page.locator("h1")).to_contain_text(AGENTS["support"].tasks[0][:40])
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from speculation.access import create_key
 from speculation.models import (
     AgentProfile,
+    AlertThreshold,
     ApiKey,
     Approval,
     AuditEntry,
@@ -21,6 +22,7 @@ from speculation.models import (
     IdempotencyRecord,
     ModelEndpoint,
     ModelSeat,
+    PatternEdit,
     PatternRecord,
     Session,
     ToolJob,
@@ -31,7 +33,7 @@ from speculation.models import (
 
 SECRET = "the-payload-nobody-may-see"
 OURS = [model for model in admin.site._registry if model._meta.app_label == "speculation"]
-EDITABLE = {AgentProfile, Breaker, ModelEndpoint, WorkerPool, PatternRecord}
+EDITABLE = {AgentProfile, AlertThreshold, Breaker, ModelEndpoint, WorkerPool, PatternRecord}
 SEARCHES = [
     "",
     "support",
@@ -55,9 +57,13 @@ def rows(db: None) -> dict[type, Any]:
         agent=agent, task="Refund it.", submitted_by=key, world={"root": SECRET}, labels={"a": "b"}
     )
     pool = WorkerPool.objects.get_or_create(name="tools")[0]
+    pattern = PatternRecord.objects.create(
+        agent=agent, key="k", context=["get_user:ok"], tool="get_order", mapping={"id": [["result(get_user).id", 3, 3]]}
+    )
     endpoint = ModelEndpoint.objects.create(name="http://127.0.0.1:9/v1", most_requests=2)
     return {
         AgentProfile: agent,
+        AlertThreshold: AlertThreshold.objects.create(metric="precision", side="above", value=0.99),
         ToolRecord: tool,
         ApiKey: key,
         Session: session,
@@ -81,9 +87,8 @@ def rows(db: None) -> dict[type, Any]:
         IdempotencyRecord: IdempotencyRecord.objects.create(
             api_key=key, path="/api/v1/tasks", key="k", body_hash="b" * 64, response={"answer": SECRET}
         ),
-        PatternRecord: PatternRecord.objects.create(
-            agent=agent, key="k", context=["get_user:ok"], tool="get_order", mapping={"id": [["result(get_user).id", 3, 3]]}
-        ),
+        PatternRecord: pattern,
+        PatternEdit: PatternEdit.objects.create(pattern=pattern, number=1, before={}, after={}, mined_version=1, who="op1"),
     }  # fmt: skip
 
 
@@ -193,6 +198,21 @@ def test_an_operator_overrides_a_pattern_and_the_audit_says_what_was(rows: dict[
     entry = AuditEntry.objects.first()
     assert entry.who == "chief" and entry.before == {"probability_override": None, "mapping_override": None}
     assert entry.after == {"probability_override": 0.25, "mapping_override": override}
+    newest = PatternEdit.objects.first()
+    assert (newest.number, newest.who) == (2, "chief") and newest.after["mapping_override"] == override
+
+
+def test_patterns_are_switched_off_and_on_in_bulk_and_the_form_leads_to_the_dry_run(
+    rows: dict[type, Any], chief: Client
+) -> None:
+    pattern = rows[PatternRecord]
+    chosen = {"_selected_action": [pattern.pk]}
+    chief.post(url("changelist", PatternRecord), {"action": "disable", **chosen})
+    assert not PatternRecord.objects.get().enabled
+    chief.post(url("changelist", PatternRecord), {"action": "enable", **chosen})
+    assert PatternRecord.objects.get().enabled and PatternEdit.objects.first().number == 3
+    page = chief.get(url("change", PatternRecord, pattern.pk)).content.decode()
+    assert f'href="/patterns/{pattern.pk}/#edit"' in page
 
 
 def test_what_was_mined_meanwhile_survives_an_override(

@@ -196,7 +196,7 @@ def test_the_fates_of_guesses_become_hits_and_misses_of_their_patterns(desk: Des
     desk.promote(ToolJob.objects.get(arguments={"path": "asked for"}))
     record_outcomes(desk.session)
     row.refresh_from_db()
-    assert (row.hits, row.misses) == (1.0, 1.0)
+    assert (row.hits, row.misses, row.hits_ever, row.runs_ever) == (1.0, 1.0, 1, 2)
     assert row.last_promoted_at is not None
 
 

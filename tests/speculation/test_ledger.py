@@ -2,7 +2,7 @@
 
 import pytest
 
-from speculation import ledger
+from speculation import ledger, queries
 from speculation.figures import compute
 from speculation.models import EventRecord, Session, SessionFigures, ToolFigures, ToolRecord
 from speculation.story import Story
@@ -55,6 +55,16 @@ def test_a_log_that_grew_after_the_end_is_booked_anew(tools: dict[str, ToolRecor
     append(session, WrittenLog([Entry(late.seq, late.kind, log[-1].at, late.payload)]))
     assert ledger.book_ended() == 1
     assert SessionFigures.objects.get().last_seq == late.seq
+
+
+def test_what_was_usual_stays_with_the_booking_when_the_runs_it_came_from_are_deleted(tools: dict[str, ToolRecord]) -> None:
+    session = store(example())
+    ledger.book_ended()
+    booked = SessionFigures.objects.get()
+    booked.usual = {"tools": {"get_user": 0.4}, "queue": 0.1}
+    booked.save()
+    figures = queries.figures_of(Session.objects.get(pk=session.pk), Story(session.events.order_by("seq")))
+    assert figures.turns[0].without_seconds == pytest.approx(0.5)
 
 
 def test_a_running_session_is_not_booked(tools: dict[str, ToolRecord]) -> None:

@@ -1,51 +1,17 @@
 """Decisions: pinned, audited, one transaction; what was held under an older one is given up."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
 
-from speculation import jobs, locks, policy
+from speculation import locks, policy
 from speculation.models import AgentProfile, Approval, AuditEntry, Session, ToolJob, ToolRecord
 from speculation.policy import DecisionOutdated, DecisionRefused
-from speculation.verdicts import is_speculable, newest_approval
 from tests.speculation.conftest import Desk, Race
-from tools.base import SideEffect, Tool, ToolContext, ToolPolicy, ToolResult
-
-NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
-
-
-def decide(tool: ToolRecord, level: str = "full", **options: Any) -> policy.Change:
-    tool.refresh_from_db()
-    options = {"who": "op1", "why": "reads only", **options}
-    options.setdefault("expected_definition_hash", tool.definition_hash)
-    options.setdefault("expected_policy_version", tool.policy_version)
-    return policy.decide(tool, level, **options)
-
-
-def verdict_on(tool: ToolRecord, agent: AgentProfile | None = None, **options: Any) -> str:
-    """The first reason against, or "" where the call may run early."""
-    tool.refresh_from_db()
-    options = {"effect": "none", "arguments": {"path": "a"}, "pool": None, "canary_draw": 0.0, "now": NOW, **options}
-    verdict = is_speculable(tool, newest_approval(tool, agent), **options)
-    assert verdict.allowed or verdict.reason
-    return "" if verdict.allowed else verdict.reason
-
-
-class Reader(Tool):
-    name = "reader"
-    description = "Reads."
-    parameters = {"type": "object"}
-    policy = ToolPolicy(effect=SideEffect.NONE, expected_seconds=2.5)
-
-    def run(self, arguments: Any, context: ToolContext) -> ToolResult:
-        return ToolResult(True, "read")
-
-
-class ChangedReader(Reader):
-    description = "Reads, and tells a friend."
+from tests.speculation.deciding import NOW, ChangedReader, Reader, decide, hold_one_of_each, succeed, verdict_on
 
 
 def test_an_approved_tool_may_run_early_and_the_audit_says_who_and_why(read_tool: ToolRecord) -> None:
@@ -151,6 +117,8 @@ def test_each_reason_against_is_told_in_its_turn(read_tool: ToolRecord, pool: An
     decide(read_tool, argument_rule={"properties": {"path": {"pattern": "^src/"}}})
     assert verdict_on(read_tool, arguments={"path": "src/a"}) == "" == verdict_on(read_tool, arguments=None)
     assert verdict_on(read_tool, arguments={"path": "/etc/passwd"}) == "refused by the argument rule"
+    decide(read_tool, argument_rule={"$ref": "#"})
+    assert verdict_on(read_tool) == "refused by the argument rule", "a rule without an end is met by nothing"
     pool.is_paused, pool.pause_reason = True, "paused by op1: too slow"
     assert verdict_on(read_tool, pool=pool) == "paused by op1: too slow"
 
@@ -168,18 +136,6 @@ def test_the_switch_keeps_the_decision(read_tool: ToolRecord) -> None:
     policy.switch(read_tool, True, who="op2")
     assert verdict_on(read_tool) == "" and Approval.objects.count() == 1
     assert list(AuditEntry.objects.order_by("pk").values_list("who", flat=True)) == ["op1", "op1", "op2"]
-
-
-def succeed(desk: Desk, job: ToolJob) -> None:
-    assert desk.start(job) and desk.move(jobs.commit, job, attempt=1, result=ToolResult(True, "read"))
-
-
-def hold_one_of_each(desk: Desk) -> list[ToolJob]:
-    """Speculations queued, running and succeeded, then a running one that a call has joined."""
-    held = [desk.speculate(path) for path in ("queued", "running", "succeeded", "joined")]
-    succeed(desk, held[2])
-    assert desk.start(held[1]) and desk.start(held[3]) and desk.promote(held[3], "1.0")
-    return held
 
 
 @pytest.mark.parametrize("how", ["revoke", "switch", "decide"])

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speculation.call_table import call_rows
+from speculation.detail import seen
+from speculation.engine.evidence import REFUTED
 from speculation.figures import compute
 from speculation.story import Story
 from speculation.strip import draw_strip
-from speculation.timeline import MARKS, MOST_BARS, draw
+from speculation.timeline import MARKS, MOST_BARS, draw, lay_out
 from tests.speculation.test_figures import schedules
 from tests.speculation.written_log import WrittenLog, example, in_order
 
@@ -54,12 +56,12 @@ def test_runs_that_overlap_have_rows_of_their_own():
         for groups in rows.values():
             spans = sorted((min(b.start for b in group), max(b.end for b in group)) for group in groups.values())
             assert all(before[1] <= after[0] for before, after in pairwise(spans))
-    assert timeline.rows == {"model": 1, "tools": 1, "would": 1, "guess": 2}
+    assert timeline.rows == {"turns": 1, "model": 1, "tools": 1, "would": 1, "guess": 2}
 
 
 def test_lanes_are_there_before_anything_happened():
     timeline = drawn(WrittenLog().started())
-    assert timeline.rows == {"model": 1, "tools": 1, "would": 1, "guess": 1}
+    assert timeline.rows == {"turns": 1, "model": 1, "tools": 1, "would": 1, "guess": 1}
     assert timeline.is_live
 
 
@@ -101,15 +103,107 @@ def test_without_permission_calls_are_named_by_their_tool_alone():
     assert "W2378156" not in repr([row.call for row in call_rows(story, compute(story), show_payloads=False)])
 
 
-def test_a_very_long_session_is_merged_to_what_a_chart_can_draw():
+def long_log(turns=1000):
     log = WrittenLog().started()
-    for number in range(1, 1001):
+    for number in range(1, turns + 1):
         start = number * 2.0
         log.turn(number, start, start + 1, "read").requested(f"{number}.0", "read", start + 1, start + 1.1, start + 1.9)
-    timeline = drawn(log.ended(2010))
+    return log.ended(turns * 2 + 10)
+
+
+def test_a_very_long_session_is_merged_to_what_a_chart_can_draw():
+    timeline = drawn(long_log())
     assert len(timeline.bars) <= MOST_BARS
     assert timeline.merged >= 2000
-    assert any(bar.label.endswith(" calls") for bar in bars(timeline, "tools"))
+    assert any(bar.label.endswith(" calls") and bar.count > 1 for bar in bars(timeline, "tools"))
+
+
+def test_a_narrower_view_shows_each_bar_of_its_range_and_the_same_rows():
+    whole, part = drawn(long_log()), drawn(long_log(), view=(100, 120))
+    assert (part.merged, part.view) == (0, (90, 130))
+    assert [bar.pick for bar in bars(part, "tools") if bar.state == "authoritative"] == [f"{k}.0" for k in range(45, 65)]
+    assert part.rows == whole.rows
+    assert part.slots[0] == (90, 0)
+    assert all(90 <= at <= 130 for at, _ in part.slots)
+
+
+@given(st.floats(0, 2000), st.floats(0.01, 2000))
+def test_no_view_of_a_long_session_has_more_than_a_chart_can_draw(start, length):
+    part = seen(LONG, (start, start + length))
+    assert len(part.bars) <= MOST_BARS
+    assert len(part.ticks) <= MOST_BARS
+    inside = [bar for bar in LONG.bars if bar.end >= start - length / 2 and bar.start <= start + length * 1.5]
+    assert sum(bar.count for bar in part.bars) == len(inside)
+    for state in {bar.state for bar in inside}:
+        lengths = [sum(bar.end - bar.start for bar in bars if bar.state == state) for bars in (inside, part.bars)]
+        assert lengths[0] == pytest.approx(lengths[1])
+    rows = {(bar.lane, bar.row): [] for bar in part.bars}
+    for bar in part.bars:
+        rows[bar.lane, bar.row].append((bar.start, bar.end))
+    for spans in rows.values():
+        assert all(before[1] <= after[0] + 1e-6 for before, after in pairwise(sorted(spans)))
+
+
+LONG = lay_out(Story(long_log()), compute(Story(long_log())))
+
+
+def test_many_rows_are_still_no_more_than_a_chart_can_draw():
+    log = WrittenLog().started().turn(1, 0, 100)
+    for number in range(600):
+        log.guess(f"g{number}", number / 100, "read", start=number / 100)
+        log.ends(f"g{number}", 50 + number / 100)
+    timeline = drawn(in_order(log.ended(100)))
+    assert timeline.rows["guess"] == 600
+    assert len(timeline.bars) <= MOST_BARS
+    assert timeline.merged == 600 + 2 - len(timeline.bars)
+
+
+def test_a_view_at_the_end_of_a_running_session_stays_open():
+    log = WrittenLog().started().turn(1, 0, 5).add(5, "turn_started", turn=2, attempt=1).add(5, "first_token", turn=2)
+    timeline = drawn(log, now=8.0, view=(6, 8.5))
+    assert timeline.view == (4.75, float("inf"))
+    assert [bar.key for bar in bars(timeline, "model")] == ["decode-0.0", "decode-5.0"]
+
+
+def test_the_ruler_has_each_turn_from_its_start_to_the_next():
+    assert [(bar.label, bar.start, bar.end) for bar in bars(drawn(example()), "turns")] == [
+        ("turn 1", 0.1, 3.1), ("turn 2", 3.1, 6.4), ("turn 3", 6.4, 11.2), ("turn 4", 11.2, 15.8), ("turn 5", 15.8, 18.4),
+    ]  # fmt: skip
+
+
+def test_waiting_for_the_models_endpoint_is_drawn_apart():
+    log = WrittenLog().started().add(0, "turn_started", turn=1, attempt=1).add(0, "turn_queued", turn=1)
+    assert [(bar.state, bar.end) for bar in bars(drawn(log, now=1), "model")] == [("seat", None)]
+    log.add(2, "turn_seated", turn=1).add(3, "first_token", turn=1)
+    log.add(4, "turn_ended", turn=1, text="", calls=[], finish_reason="stop", usage={})
+    phases = [(bar.state, bar.start, bar.end) for bar in bars(drawn(log.ended(4)), "model")]
+    assert phases == [("seat", 0, 2), ("prefill", 2, 3), ("decode", 3, 4)]
+
+
+def guessed(**payload):
+    """One guess at 1.05 s, predicted on turn 1's end; what became of it follows."""
+    log = WrittenLog().started().turn(1, 0, 1)
+    log.add(1.05, "predicted", turn=1, abstained=[], candidates=[{"tool": "read", "arguments": {"id": 1}, "job": "g", "verdict": "admitted"}])
+    return log.guess("g", 1.05, "read", {"id": 1}, start=1.2)
+
+
+def links(log, kind):
+    return [link.points for link in drawn(log).links if link.kind == kind]
+
+
+def test_a_link_leads_from_what_triggered_a_prediction_to_the_launch_and_on_to_the_call():
+    log = guessed().ends("g", 2).asks("2.0", 3, "read", "g", "used", {"id": 1}).returns("2.0", 3, "read", "g").ended(4)
+    assert links(log, "launch") == [[(1, "model", 0), (1.2, "guess", 0)]]
+    assert links(log, "promotion") == [[(2, "guess", 0), (3, "guess", 0), (3, "tools", 0)]]
+    assert links(log, "refuted") == []
+
+
+def test_a_miss_ends_at_the_seal_that_refuted_it():
+    log = guessed().ends("g", 2).add(2.5, "arguments_sealed", turn=1, index=0, call_id="1.0", tool="list")
+    log.add(3, "arguments_sealed", turn=1, index=1, call_id="1.1", tool="read").ended(4)
+    assert links(log, "refuted") == [[(2, "guess", 0), (3, "guess", 0), (3, "model", 0)]]
+    stopped = guessed().add(1.8, "job_preempted", job="g", reason=REFUTED).add(1.9, "job_released", job="g").ended(4)
+    assert links(stopped, "refuted") == [[(1.9, "guess", 0), (1.8, "guess", 0), (1.8, "model", 0)]]
 
 
 @given(schedules())
@@ -132,6 +226,15 @@ def test_the_two_bars_differ_by_exactly_what_was_saved(schedule):
     assert last == pytest.approx(strip.without_seconds, abs=1e-4)
     assert strip.without_seconds - strip.actual_seconds == pytest.approx(figures.net_saved_seconds, abs=1e-6)
     assert strip.axis_seconds >= max(strip.without_seconds, strip.actual_seconds)
+
+
+def test_a_long_sessions_bars_stand_for_several_turns_and_keep_their_sums():
+    story = Story(long_log())
+    strip = draw_strip(story, compute(story))
+    assert strip.turns_a_block == 7
+    assert len(strip.actual) == len(strip.without) == 2 * 143
+    for kind in ("decode", "waits"):
+        assert sum(s.seconds for s in strip.actual if s.kind == kind) == pytest.approx(1000 if kind == "decode" else 900)
 
 
 @pytest.mark.parametrize("arm", ["off", "shadow", "holdout"])

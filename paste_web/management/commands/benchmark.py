@@ -38,6 +38,12 @@ LIVE_OPTIONS = {
     "throttles": "throttle: percent of the guesses worth running that are not run",
     "speed": "throttle: times as fast as the demo",
     "preemptions": "preemption: of each kind of tool",
+    "loads": "pages: of each page, and a quarter as many of a long session",
+    "long_calls": "pages: of the long session",
+    "keys": "pages: pressed of each kind on the long session",
+    "watched": "pages: sessions that run and are watched, ten events a second each (the budget: 50)",
+    "viewers": "pages: who watch them (the budget: 20)",
+    "watch_seconds": "pages: how long they are watched",
 }
 """By field of LiveChoices: the section and what it is."""
 MOST = 10**12
@@ -48,8 +54,8 @@ class Command(BaseCommand):
     help = (
         "Without a name: mining, predict, observe (the engine on one core, with made-up sessions; no server is needed), call "
         "(the cost of a call through us beside the bare call) and preemption; about ten minutes. By name alone: throughput "
-        "(about ten minutes), throttle (about fifteen), harm (about three quarters of an hour). All but the engine's use "
-        "workers of their own. Each prints its method and its controls; docs/performance.md explains the figures."
+        "(about ten minutes), throttle (about fifteen), harm (about three quarters of an hour), pages (two minutes, with a "
+        "Chromium). All but the engine's use workers or servers of their own. Each prints its method and its controls; docs/performance.md explains the figures."
     )
     requires_system_checks: Sequence[str] = []
 

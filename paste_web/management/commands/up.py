@@ -1,4 +1,4 @@
-"""Run everything: web server and both workers, beside given or embedded servers, until Ctrl-C."""
+"""Run everything: web server, both workers and what is due each day, beside given or embedded servers, until Ctrl-C."""
 
 import time
 from argparse import ArgumentParser
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from paste_web import starting
-from paste_web.processes import ProcessEnded, Processes
+from paste_web.processes import ProcessEnded, Processes, beat
 from paste_web.progress import say
 
 
@@ -38,6 +38,7 @@ class Command(BaseCommand):
         address = starting.start_web(processes, host, port)
         starting.wait_for_web(processes, address)
         starting.wait_for_workers(processes)
+        processes.start(beat())
         self.stdout.write(f"PASTE   {address}   logs in {settings.PASTE_HOME / 'log'}   Ctrl-C stops it")
         self.stdout.flush()
         while True:

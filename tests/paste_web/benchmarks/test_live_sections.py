@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from playwright.sync_api import Browser
 
 from paste_web import embedded
 from paste_web.benchmarks.live import LIVE_SECTIONS
@@ -23,6 +24,7 @@ SMALL = {
     "harm": "--pairs 1 --sessions 2 --session-calls 3",
     "throttle": "--rounds 1 --throttles 0,100 --speed 16",
     "preemption": "--preemptions 3",
+    "pages": "--loads 1 --long-calls 40 --keys 3 --watched 2 --viewers 2 --watch-seconds 3",
 }
 
 
@@ -104,3 +106,15 @@ def test_a_slot_is_freed_soon_after_its_guess_is_given_up(home: Path) -> None:
     for kind in ("cooperative", "child"):
         assert document["kinds"][kind]["count"] == 3
         assert 0 < document["kinds"][kind]["p50"] < 2000
+
+
+def test_pages_are_timed_and_news_arrive_though_every_connection_was_cut(home: Path, chromium: Browser) -> None:
+    document = measure("pages", home)
+    assert {row["status"] for row in document["pages"]} == {200}
+    assert {"overview", "session", "tool", "pattern", "savings"} <= {row["page"] for row in document["pages"]}
+    assert document["long_session"]["events"] > 200 and document["long_session"]["bars"] > 0
+    assert document["long_session"]["select_next_call"]["count"] == document["long_session"]["zoom_and_move"]["count"] == 3
+    news = document["news"]
+    assert news["events"] == 2 * 30 and news["told"]["count"] == 60
+    assert (news["disconnects"], news["lost_final_states"]) == (2, 0)
+    assert document["held"]["document_bytes"] and document["held"]["final_states"]

@@ -1,0 +1,78 @@
+"""Savings: what did speculation hide, waste and cost, and does the estimate agree with what was measured?"""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from paste_web.answer import answer
+from paste_web.csv_answers import csv_answer
+from paste_web.waterfall import waterfall
+from speculation import queries, savings
+from speculation.figures import WASTE_REASONS
+from speculation.models import AgentProfile
+
+TOOL_HEAD = ["server", "tool", "calls", "started_early", "served", "hidden_seconds", "wasted_seconds"]
+
+
+@login_required
+@require_safe
+def savings_page(request: HttpRequest) -> HttpResponse:
+    """`?range=`, `?agent=` as on the overview."""
+    now = timezone.now()
+    chosen, agent = savings.range_of(request.GET.get("range", "")), request.GET.get("agent", "").replace("\0", "")
+    since = chosen.since(now)
+    totals, effect, pairs = (
+        savings.totals_of(since, agent),
+        savings.effect_of(since, agent),
+        savings.pairs_of(since, agent),
+    )
+    tools = savings.tools_of(since, agent)
+    context: dict[str, Any] = {
+        "chosen": chosen,
+        "ranges": savings.RANGES,
+        "agents": AgentProfile.objects.all(),
+        "agent": agent,
+        "totals": totals,
+        "effect": effect,
+        "disagrees": effect.contradicts(totals.saved_share),
+        "pairs": pairs,
+        "answer": answer(paused="", learning="", effect=effect, pairs=pairs),
+        "steps": waterfall(totals),
+        "tools": tools,
+        "reasons": _reasons(tools),
+        "shadow": savings.shadow_of(since, agent),
+        "unbooked": savings.unbooked(),
+        "learning": queries.learning_sentence(),
+    }
+    return render(request, "savings/page.html", context)
+
+
+def _reasons(tools: list[savings.ToolSavings]) -> list[dict[str, Any]]:
+    """Waste by reason over all tools, in their fixed order."""
+    found = [(reason, [tool.waste[reason] for tool in tools if reason in tool.waste]) for reason in WASTE_REASONS]
+    return [
+        {"reason": reason, "runs": sum(runs for runs, _ in parts), "seconds": sum(spent for _, spent in parts)}
+        for reason, parts in found
+        if parts
+    ]
+
+
+@login_required
+@require_safe
+def savings_csv(request: HttpRequest) -> StreamingHttpResponse:
+    """One row a tool, with what it wasted by reason; worker seconds, but what was hidden is of agents."""
+    chosen, agent = savings.range_of(request.GET.get("range", "")), request.GET.get("agent", "").replace("\0", "")
+    rows = (
+        [
+            tool.server, tool.name, tool.calls, tool.launches, tool.hits,
+            round(tool.hidden_seconds, 3), round(tool.wasted_seconds, 3),
+            *(round(tool.waste.get(reason, (0, 0.0))[1], 3) for reason in WASTE_REASONS),
+        ]
+        for tool in savings.tools_of(chosen.since(timezone.now()), agent)
+    )  # fmt: skip
+    head = [*TOOL_HEAD, *(f"wasted_{reason}_seconds" for reason in WASTE_REASONS)]
+    return csv_answer(f"savings-{chosen.key}.csv", head, rows)

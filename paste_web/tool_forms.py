@@ -1,0 +1,102 @@
+"""What is typed on a tool's page: a decision, an approver's word, and a call that is tried."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from paste_web.pages.tools import LONGEST_REASON_CHARACTERS
+from speculation.form_fields import JSONObjectField
+from speculation.models import AgentProfile, ApprovalLevel, ModelKind, ToolRecord
+from speculation.terms import LONGEST_TTL_SECONDS, MOST_PARALLEL, against_rule, offered_levels
+
+AGENTS = AgentProfile.objects.exclude(model_kind=ModelKind.RECORDED)
+
+
+class PinnedForm(forms.Form):
+    """Carries the definition and the policy version that were read."""
+
+    definition_hash = forms.CharField(widget=forms.HiddenInput)
+    policy_version = forms.IntegerField(widget=forms.HiddenInput)
+    why = forms.CharField(
+        max_length=LONGEST_REASON_CHARACTERS, label="Reason", widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+    @property
+    def pinned(self) -> dict[str, Any]:
+        """Keyword arguments of policy.decide and policy.declare_reads_only."""
+        given = self.cleaned_data
+        return {
+            "why": given["why"],
+            "expected_definition_hash": given["definition_hash"],
+            "expected_policy_version": given["policy_version"],
+        }
+
+
+class RuleForm(forms.Form):
+    """What a call is tried against: the part of a decision that looks at calls."""
+
+    argument_rule = JSONObjectField(required=False)
+    agent = forms.ModelChoiceField(AGENTS, required=False)
+    level = forms.ChoiceField(choices=ApprovalLevel.choices, required=False)
+    canary_percent = forms.IntegerField(min_value=1, max_value=100, required=False)
+    arguments = JSONObjectField(required=False, label="Arguments of a call")
+
+    def clean_argument_rule(self) -> Any:
+        rule = self.cleaned_data["argument_rule"]
+        if rule and (against := against_rule(rule)):
+            raise forms.ValidationError(against)
+        return rule or None
+
+
+class DecisionForm(PinnedForm):
+    """Starts narrow."""
+
+    level = forms.ChoiceField(label="Level")
+    canary_percent = forms.IntegerField(
+        min_value=1,
+        max_value=100,
+        initial=10,
+        label="Share of sessions, in %",
+        help_text="Counts for the level canary.",
+    )
+    agent = forms.ModelChoiceField(AGENTS, required=False, empty_label="all agents", label="Agent")
+    ttl_seconds = forms.FloatField(
+        min_value=0.1, max_value=LONGEST_TTL_SECONDS, initial=30, label="Results kept, in seconds"
+    )
+    max_parallel = forms.IntegerField(
+        min_value=1, max_value=MOST_PARALLEL, initial=2, label="At most so many at a time"
+    )
+    days = forms.IntegerField(min_value=1, max_value=3650, initial=90, label="Ends after, in days")
+    argument_rule = JSONObjectField(
+        required=False,
+        label="Argument rule",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="A JSON Schema that a call's arguments must meet to run early. Empty: none.",
+    )
+    may_tell_outsiders = forms.BooleanField(
+        required=False,
+        label="May send arguments to an outside party before the model asked",
+        help_text="Only for tools that reach out of this installation.",
+    )
+
+    field_order = (
+        *("level", "canary_percent", "agent", "ttl_seconds", "max_parallel", "days"),
+        *("argument_rule", "may_tell_outsiders", "why"),
+    )
+
+    def __init__(self, tool: ToolRecord, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.fields["level"].choices = [(level.value, level.label) for level in offered_levels(tool)]
+
+    def terms(self) -> dict[str, Any]:
+        """Keyword arguments of policy.decide."""
+        names = ("level", "canary_percent", "agent", "ttl_seconds", "max_parallel", "may_tell_outsiders")
+        given = self.cleaned_data
+        return {
+            **self.pinned,
+            **{name: given[name] for name in names},
+            "argument_rule": given["argument_rule"] or None,
+            "expires_at": timezone.now() + timedelta(days=given["days"]),
+        }

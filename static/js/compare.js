@@ -1,0 +1,62 @@
+// Two timelines on one axis: a range set on one is set on both, and each asks its session's server for its own detail.
+
+import { rangeOf, TimelineChart } from "./timeline.js";
+
+const address = new URLSearchParams(location.search);
+const tools = document.getElementById("timeline-tools");
+const frames = [...document.querySelectorAll(".chart-frame")];
+const figures = frames.map((frame) => JSON.parse(document.getElementById(frame.dataset.figure).textContent));
+let isSharing = false;
+
+function keepAddress(range) {
+  if (range) { address.set("from", range[0].toFixed(2)); address.set("to", range[1].toFixed(2)); } else { address.delete("from"); address.delete("to"); }
+  history.replaceState(null, "", `?${address}`);
+}
+
+function share(range) {
+  if (isSharing) return;
+  isSharing = true;
+  keepAddress(range);
+  for (const chart of charts) if (String(chart.range) !== String(range)) range ? chart.setRange(range) : chart.fit();
+  isSharing = false;
+}
+
+async function look(chart, frame) {
+  const range = chart.looked();
+  const query = new URLSearchParams({ look: 1, ...(range ? { from: range[0].toFixed(3), to: range[1].toFixed(3) } : {}) });
+  const answer = await fetch(`${frame.dataset.liveUrl}?${query}`, { headers: { Accept: "application/json" } });
+  if (!answer.ok || answer.redirected) return;
+  const { figure } = await answer.json();
+  if (String(chart.looked()) === String(range)) chart.show({ ...figure, axis: chart.axis, live: false });
+}
+
+const charts = frames.map((frame) => {
+  const chart = new TimelineChart(frame, {
+    onPick: (pick) => { location.assign(`${frame.dataset.liveUrl.replace(/live\/$/, "")}?call=${encodeURIComponent(pick)}`); },
+    onRange: share,
+    onLook: () => look(chart, frame),
+  });
+  chart.range = rangeOf(address.get("from"), address.get("to"));
+  return chart;
+});
+
+const each = (action) => charts.forEach(action);
+const actions = {
+  fit: () => charts[0].fit(),
+  links: () => { each((chart) => chart.toggleLinks()); tools.querySelector("[data-do=links]").setAttribute("aria-pressed", String(charts[0].links)); },
+  in: () => charts[0].zoom(1 / 1.5),
+  out: () => charts[0].zoom(1.5),
+};
+tools.addEventListener("click", (event) => actions[event.target.closest("[data-do]")?.dataset.do]?.());
+
+const keys = { f: actions.fit, "+": actions.in, "-": actions.out, ArrowLeft: () => charts[0].pan(-0.15), ArrowRight: () => charts[0].pan(0.15) };
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  const isInside = frames.some((frame) => frame.contains(event.target));
+  const action = isInside || event.key === "f" ? keys[event.key] : null;
+  if (action) { event.preventDefault(); action(); }
+});
+
+function start() { charts.forEach((chart, k) => { chart.show(figures[k]); if (chart.range) chart.lookAgain(); }); }
+
+if (window.Plotly) start(); else addEventListener("load", start);

@@ -1,0 +1,116 @@
+"""The timeline in a real headless Chromium: pause, the two bars as minimap, level of detail, two of them on one axis."""
+
+import json
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+
+from speculation.models import Session
+from tests.browser import Visitors
+from tests.paste_web.stored_sessions import a_user, store
+from tests.paste_web.test_watching_in_browser import RANGE, append_and_ring, last_seq, until
+from tests.speculation.written_log import WrittenLog, example
+
+
+@pytest.fixture
+def operator(transactional_db: None) -> User:
+    return a_user("op1", "view_payloads")
+
+
+def test_paused_news_is_counted_and_shown_when_the_reader_goes_on(visitors: Visitors, operator: User) -> None:
+    log = example()
+    session = store(WrittenLog(log[:14]))
+    page = visitors.page(operator)
+    page.goto(f"/sessions/{session.pk}/")
+    expect(page.locator("#badge")).to_have_text("Live")
+    page.keyboard.press("p")
+    append_and_ring(session, WrittenLog(log[14:]))
+    expect(page.locator("#badge")).to_have_text(f"Paused, {len(log) - 14} new")
+    assert last_seq(page) == 14
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#badge")).to_have_text("Finished")
+    until(page, f"document.querySelector('#event-rows tr:last-child').dataset.seq === '{len(log)}'")
+    expect(page.locator(".fact.headline")).to_contain_text("5.2 s")
+    expect(page.get_by_role("button", name="Pause")).to_have_count(0)
+
+
+def test_dragging_along_the_two_bars_sets_the_range_and_marks_it(visitors: Visitors, operator: User) -> None:
+    page = visitors.page(operator)
+    page.goto(f"/sessions/{store(example()).pk}/")
+    page.wait_for_selector("#chart .bars .point")
+    box = page.locator(".minimap-axis").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 10, steps=4)
+    expect(page.locator("#minimap-drag")).to_be_visible()
+    page.mouse.up()
+    axis = page.evaluate("Number(document.querySelector('svg.strip').dataset.axis)")
+    assert page.evaluate(RANGE) == pytest.approx([axis * 0.25, axis * 0.5], abs=axis * 0.005)
+    expect(page.locator("#minimap-seen")).to_be_visible()
+    assert "from=" in page.url
+
+
+def long_session(turns: int = 400) -> Session:
+    log = WrittenLog().started()
+    for number in range(1, turns + 1):
+        log.turn(number, number, number + 0.5, "read").requested(
+            f"{number}.0", "read", number + 0.5, number + 0.5, number + 1
+        )
+    return store(log.ended(turns + 2))
+
+
+def drawn(page: Page, what: str) -> Any:
+    """Of the chart's bars: `picks` of calls, or the largest `count` that one stands for."""
+    bars = "document.getElementById('chart').data.filter((trace) => trace.type === 'bar').flatMap((trace) => trace.customdata)"
+    return page.evaluate(
+        f"{bars}.map((bar) => bar[0]).filter(Boolean)"
+        if what == "picks"
+        else f"Math.max(...{bars}.map((bar) => bar[4]))"
+    )
+
+
+def test_zooming_into_a_long_session_brings_each_bar_from_the_server(visitors: Visitors, operator: User) -> None:
+    page = visitors.page(operator)
+    page.goto(f"/sessions/{long_session().pk}/")
+    page.wait_for_selector("#chart .bars .point")
+    expect(page.locator("#merged")).to_be_visible()
+    assert drawn(page, "count") > 1
+    assert drawn(page, "picks") == []
+    box = page.locator("#chart .bars .point").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)  # a bar that stands for many is opened
+    expect(page.locator("#merged")).to_be_hidden()
+    until(
+        page,
+        "document.getElementById('chart').data.every((t) => t.type !== 'bar' || t.customdata.every((bar) => bar[4] === 1))",
+    )
+    page.goto(page.url.split("?")[0] + "?call=333.0&from=330&to=340")
+    page.wait_for_selector("#chart .bars .point")
+    expect(page.locator("tr.selected")).to_contain_text("read")
+    assert "333.0" in drawn(page, "picks")
+    page.locator("#timeline").focus()
+    page.keyboard.press(".")
+    until(page, "location.search.includes('call=334.0')")
+    page.get_by_role("link", name="First").click()
+    expect(page.locator("#panel-calls tr[data-pick='1.0']")).to_be_visible()
+    assert "calls=1" in page.url and "from=330" in page.url
+
+
+def test_two_sessions_share_one_axis_and_one_range(visitors: Visitors, operator: User) -> None:
+    page = visitors.page(operator)
+    page.goto(f"/compare/?a={store(example()).pk}&b={long_session(60).pk}")
+    frames = page.locator(".chart-frame")
+    until(page, "document.querySelectorAll('.chart .bars .point').length > 10")
+    ranges = "[...document.querySelectorAll('.chart')].map((chart) => chart._fullLayout.xaxis.range)"
+    one, other = page.evaluate(ranges)
+    assert one == other and one[1] > 62
+    frames.first.focus()
+    page.keyboard.press("+")
+    until(page, f"JSON.stringify({ranges}) !== '{json.dumps([one, other], separators=(',', ':'))}'")
+    one, other = page.evaluate(ranges)
+    assert one == other
+    page.get_by_role("button", name="Fit").click()
+    until(page, f"{ranges}.every((range) => range[0] === 0)")
