@@ -39,8 +39,8 @@ def _sentence(text: str) -> str:
 
 def _too_early(effect: Effect, pairs: Pairs) -> str:
     counts = (
-        f"A measured answer needs {LEAST_SESSIONS_AN_ARM} sessions with and {LEAST_SESSIONS_AN_ARM} without: "
-        f"{effect.with_count} of {LEAST_SESSIONS_AN_ARM} with, {effect.without_count} of {LEAST_SESSIONS_AN_ARM} without."
+        f"A measured answer needs {LEAST_SESSIONS_AN_ARM} sessions with speculation and {LEAST_SESSIONS_AN_ARM} of the "
+        f"holdout: so far {_of_enough(effect.with_count)} with, {_of_enough(effect.without_count)} without."
     )
     if pairs.less is None:
         return counts
@@ -49,6 +49,10 @@ def _too_early(effect: Effect, pairs: Pairs) -> str:
         f"{pairs.count} task{'' if pairs.count == 1 else 's'} ran both ways: {percent(abs(pairs.less))} {side} time with "
         f"speculation, on average {duration(pairs.with_seconds)} against {duration(pairs.without_seconds)}. {counts}"
     )
+
+
+def _of_enough(count: int) -> str:
+    return str(count) if count >= LEAST_SESSIONS_AN_ARM else f"{count} of {LEAST_SESSIONS_AN_ARM}"
 
 
 def _measured(effect: Effect) -> str:

@@ -8,14 +8,14 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from paste_web.drawn import Drawn
 from paste_web.redaction import source_in_short
 from paste_web.session_view import SessionView
 from speculation import queries
 from speculation.call_table import CallRow
-from speculation.links import Moment, moments_of, predicted_at, refuted_at, seals_of, trigger_of
+from speculation.links import refuted_at, trigger_of
 from speculation.models import EventRecord, ToolJob
 from speculation.spans import Run
-from speculation.story import Story
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,12 @@ class Step:
 
 def panel_of(view: SessionView, pick: str) -> SafeString | str:
     """Its HTML; empty if there is no such call or run. `view` must have read its log."""
-    parts = view.parts()
-    rows, told = parts.rows, parts.told
-    index = next((index for index, row in enumerate(rows) if row.pick == pick), None)
+    drawn = view.parts().drawn
+    rows, index = drawn.rows, drawn.places.get(pick)
     if index is None:
         return ""
-    row, call = rows[index], told.story.calls.get(pick)
-    run = told.story.runs.get(call.job if call else pick)
+    row, call = rows[index], view.story.calls.get(pick)
+    run = view.story.runs.get(call.job if call else pick)
     job = queries.job_of(view.session, run.job) if run else None
     return render_to_string(
         "sessions/parts/call_panel.html",
@@ -50,8 +49,8 @@ def panel_of(view: SessionView, pick: str) -> SafeString | str:
             "next": rows[index + 1].pick if index + 1 < len(rows) else "",
             "middle": _middle(row),
             "sentence": sentence_of(row),
-            "steps": steps_of(told.story, run) if run and run.is_guess else [],
-            "sources": _sources(told.story, run, view.show_payloads),
+            "steps": steps_of(drawn, run) if run and run.is_guess else [],
+            "sources": _sources(drawn, run),
             "arguments": json.dumps(
                 call.arguments if call else run.arguments if run else {}, ensure_ascii=False, indent=2
             ),
@@ -67,11 +66,10 @@ def _middle(row: CallRow) -> float:
     return max(known, default=0.0)
 
 
-def _sources(story: Story, run: Run | None, show_payloads: bool) -> Mapping[str, str]:
-    if run is None:
-        return {}
-    tools = {each.tool for each in story.runs.values()}
-    return {name: source if show_payloads else source_in_short(source, tools) for name, source in run.sources.items()}
+def _sources(drawn: Drawn, run: Run | None) -> Mapping[str, str]:
+    if run is None or drawn.show_payloads:
+        return run.sources if run else {}
+    return {name: source_in_short(source, drawn.tools) for name, source in run.sources.items()}
 
 
 def _result(view: SessionView, pick: str, job: ToolJob | None) -> dict[str, Any] | None:
@@ -80,17 +78,17 @@ def _result(view: SessionView, pick: str, job: ToolJob | None) -> dict[str, Any]
     return returned.payload if returned else job.result if job else None
 
 
-def steps_of(story: Story, run: Run) -> Sequence[Step]:
+def steps_of(drawn: Drawn, run: Run) -> Sequence[Step]:
     """Trigger, prediction, launch, and promotion or what ruled it out, as far as they are known."""
-    predicted = predicted_at(story).get(run.job, run.queued_at)
-    trigger: Moment | None = trigger_of(moments_of(story), predicted)
+    predicted = drawn.predicted.get(run.job, run.queued_at)
+    trigger = trigger_of(drawn.moments, predicted)
     steps = [Step("Triggered", trigger.at, trigger.text)] if trigger else []
     steps.append(Step("Predicted", predicted))
     if run.first_started_at is not None:
         steps.append(Step("Launched", run.first_started_at))
     if run.asked_at is not None:
         steps.append(Step("Promoted", run.asked_at, f"to call {run.call_id}"))
-    elif story.has_ended and (at := refuted_at(run, seals_of(story))) is not None:
+    elif drawn.told.story.has_ended and (at := refuted_at(run, drawn.seals)) is not None:
         steps.append(Step("Ruled out", at, f"{run.tool} was asked for with other arguments"))
     if run.given_up_at is not None:
         steps.append(Step("Given up", run.given_up_at, run.reason))

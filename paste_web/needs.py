@@ -25,6 +25,9 @@ ALERTS_ELSEWHERE = {
 }
 """The page that deals with an alert; the others are dealt with on Savings."""
 
+WHEN = {ToolNeed.CHANGED: ", on", ToolNeed.REVIEW: ", since", ToolNeed.EXPIRED: ", since", ToolNeed.EXPIRING: ", ends"}
+"""What stands before the moment of each."""
+
 
 @dataclass(frozen=True)
 class Need:
@@ -62,7 +65,7 @@ def _decisions(now: datetime) -> Iterator[Need]:
         tone = "" if item.need == ToolNeed.APPROVE else "warn"
         yield Need(
             reveal(tool_words.title(item)),
-            tool_words.note(item),
+            f"{tool_words.note(item)}{WHEN.get(item.need, '')}",
             f"{url}{anchor}",
             tool_words.action(item),
             tone,
@@ -74,7 +77,7 @@ def _stale_patterns() -> Iterator[Need]:
     rows = stale_patterns()
     for row in rows[:3]:
         url = reverse("pattern", args=[row.record.pk])
-        yield Need(f"Stale pattern P{row.record.pk} of {row.record.agent}", "; ".join(row.stale.reasons), url, "Look")
+        yield Need(f"Stale pattern P{row.record.pk} of {row.record.agent}", " ".join(row.stale.reasons), url, "Look")
     if len(rows) > 3:
         yield Need(
             f"{len(rows) - 3} more stale patterns", "the worst first", f"{reverse('patterns')}?stale=1", "See all"

@@ -3,25 +3,22 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
-from uuid import UUID
 
 from django.core.paginator import Page, Paginator
 from django.template.loader import render_to_string
 
-from paste_web.charts import timeline_figure
+from paste_web.drawn import drawn
 from paste_web.redaction import open_part
 from paste_web.sight import PAGED, Sight
 from paste_web.strip import StripBoxes, strip_boxes
 from speculation import queries
-from speculation.call_table import CallRow, call_rows
-from speculation.detail import seen
+from speculation.call_table import CallRow
 from speculation.figures import Figures
-from speculation.models import EventRecord, Session
+from speculation.models import EventRecord
 from speculation.queries import Told
 from speculation.strip import draw_strip
-from speculation.timeline import Timeline, lay_out
 
 MOST_EVENTS_SHOWN = 300
 ROWS_A_PAGE = 50
@@ -45,11 +42,11 @@ class PageLink:
 
 
 class SessionParts:
-    """`is_settled`: nothing more can come, so what is laid out once serves the next readers, too."""
+    """`is_settled`: nothing more can come, so what is drawn once serves the next readers, too."""
 
     def __init__(self, told: Told, sight: Sight, *, show_payloads: bool, is_settled: bool) -> None:
-        self.told, self.sight = told, sight
-        self.show_payloads, self.is_settled = show_payloads, is_settled
+        self.told, self.sight, self.show_payloads = told, sight, show_payloads
+        self.drawn = drawn(told, show_payloads=show_payloads, is_settled=is_settled)
 
     def html(self, part: str) -> str:
         return render_to_string(f"sessions/parts/{part}.html", {**self._shared, **self._own(part)})
@@ -61,17 +58,16 @@ class SessionParts:
     @cached_property
     def figure(self) -> dict[str, Any]:
         """The chart of what is looked at, in as much detail as fits."""
-        drawn = seen(self._laid_out(), self.sight.view)
-        return {**timeline_figure(drawn, revision=str(self.told.session.pk)), "axis": self.strip.axis_seconds}
+        return {**self.drawn.figure(self.sight.view), "axis": self.strip.axis_seconds}
 
     @cached_property
     def strip(self) -> StripBoxes:
         pair = self._pair
         return strip_boxes(draw_strip(self.told.story, self.told.figures, pair_seconds=pair and pair.task_seconds))
 
-    @cached_property
+    @property
     def rows(self) -> Sequence[CallRow]:
-        return call_rows(self.told.story, self.told.figures, now=self.told.now, show_payloads=self.show_payloads)
+        return self.drawn.rows
 
     @cached_property
     def _pair(self) -> Figures | None:
@@ -111,9 +107,7 @@ class SessionParts:
 
     def _page_of_choice(self, table: str) -> int | None:
         """Where the selected call stands in the Calls table."""
-        if table != "calls" or not self.sight.call:
-            return None
-        index = next((index for index, row in enumerate(self.rows) if row.pick == self.sight.call), None)
+        index = self.drawn.places.get(self.sight.call) if table == "calls" and self.sight.call else None
         return None if index is None else index // ROWS_A_PAGE + 1
 
     def _links(self, table: str, page: Page[Any]) -> list[PageLink]:
@@ -146,19 +140,6 @@ class SessionParts:
 
     def _payload(self, event: EventRecord) -> str:
         return _one_line(event.payload if self.show_payloads else open_part(event.payload))
-
-    def _laid_out(self) -> Timeline:
-        told = self.told
-        if self.is_settled:
-            return _laid_out_at(told.session.pk, told.session.last_seq, self.show_payloads)
-        return lay_out(told.story, told.figures, now=told.now, show_payloads=self.show_payloads)
-
-
-@lru_cache(maxsize=8)
-def _laid_out_at(session_id: UUID, last_seq: int, show_payloads: bool) -> Timeline:
-    """A settled session's lanes, laid out once a process; `last_seq` is part of the key for late entries."""
-    told = queries.tell_all([Session.objects.get(pk=session_id)])[0]
-    return lay_out(told.story, told.figures, now=told.now, show_payloads=show_payloads)
 
 
 def _one_line(payload: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ and no chart.
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django.template.loader import render_to_string
 
@@ -15,13 +16,17 @@ from paste_web.redaction import may_read_payloads
 from paste_web.session_parts import MOST_EVENTS_SHOWN, PARTS, SessionParts
 from paste_web.sight import Sight
 from speculation import queries
+from speculation.log_reading import read_on
 from speculation.models import EventRecord, Session
 from speculation.queries import Told
+from speculation.shelf import Shelf
 from speculation.story import Story
 
 __all__ = ["SessionView", "may_read_payloads"]
 
 EVERYTHING = Sight()
+_begun: Shelf[UUID, tuple[Story, int]] = Shelf(most_things=64, most_bytes=100_000_000)
+"""Stories of sessions that still run, as far as they were read, with their size. Who takes one has it alone."""
 
 
 class SessionView:
@@ -33,6 +38,8 @@ class SessionView:
         self.sight = sight
         self.story = Story()
         self._settled: Told | None = None
+        self._has_begun = False
+        self._size_bytes = 0
         self._sent: dict[str, str] = {}
 
     @property
@@ -41,11 +48,10 @@ class SessionView:
         return _is_over(self.story)
 
     def read(self) -> Sequence[EventRecord]:
-        """Take in what the log has gained; returns the new entries. What is over was perhaps read for others already."""
-        if self.session.has_ended and self.story.last_seq == 0:
-            told = queries.tell_all([self.session])[0]
-            if _is_over(told.story):
-                self._settled, self.story = told, told.story
+        """Take in what the log has gained; returns the new entries, but not all those of the first time."""
+        if not self._has_begun:
+            self._begin()
+            return []
         if self._settled is not None:
             return []
         events = queries.events_after(self.session.pk, self.story.last_seq)
@@ -54,6 +60,25 @@ class SessionView:
         for event in events:
             self.story.add(event)
         return events
+
+    def _begin(self) -> None:
+        """What is over was perhaps read for others already, and what runs up to somewhere."""
+        self._has_begun = True
+        if self.session.has_ended:
+            told = queries.tell_all([self.session])[0]
+            if _is_over(told.story):
+                self._settled, self.story = told, told.story
+                return
+        self.story, self._size_bytes = _begun.take(self.session.pk) or (Story(), 0)
+        self._size_bytes += read_on(self.session.pk, self.story)
+        if self.story.has_ended and not self.session.has_ended:
+            self.session.refresh_from_db()
+
+    def leave(self) -> None:
+        """Let the next reader of a session that runs go on from here; this view is not used any more."""
+        if self._settled is None and self._has_begun and not self.is_over:
+            _begun.put(self.session.pk, (self.story, self._size_bytes), self._size_bytes)
+            self._has_begun, self.story = False, Story()
 
     def snapshot(self, after: int = 0) -> dict[str, Any]:
         """Everything, with the entries after `after`. Nobody needs what was sent before."""

@@ -81,9 +81,15 @@ class DecisionForm(PinnedForm):
         help_text="Only for tools that reach out of this installation.",
     )
 
+    may_tell_new_values = forms.BooleanField(
+        required=False,
+        label="Also values that the session has not exchanged with that server before",
+        help_text="Without this, only what was already sent to that server or came from it goes out early.",
+    )
+
     field_order = (
         *("level", "canary_percent", "agent", "ttl_seconds", "max_parallel", "days"),
-        *("argument_rule", "may_tell_outsiders", "why"),
+        *("argument_rule", "may_tell_outsiders", "may_tell_new_values", "why"),
     )
 
     def __init__(self, tool: ToolRecord, *arguments: Any, **options: Any) -> None:
@@ -92,7 +98,10 @@ class DecisionForm(PinnedForm):
 
     def terms(self) -> dict[str, Any]:
         """Keyword arguments of policy.decide."""
-        names = ("level", "canary_percent", "agent", "ttl_seconds", "max_parallel", "may_tell_outsiders")
+        names = (
+            *("level", "canary_percent", "agent", "ttl_seconds", "max_parallel"),
+            *("may_tell_outsiders", "may_tell_new_values"),
+        )
         given = self.cleaned_data
         return {
             **self.pinned,

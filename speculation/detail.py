@@ -61,20 +61,36 @@ def _highest(steps: list[tuple[float, int]], width: float) -> list[tuple[float, 
 
 def _thinned(bars: list[Bar], length: float) -> list[Bar]:
     """At most MOST_BARS: cells grow until it is so, and if one cell is not enough, the longest bars stay."""
-    cells, kept = MOST_BARS, bars
-    while len(kept) > MOST_BARS and cells >= 1:
-        kept, cells = _merged(bars, length / cells), cells // 2
+    if len(bars) <= MOST_BARS:
+        return bars
+    cells = MOST_BARS
+    while cells > 1 and not _fits(bars, length / cells):
+        cells //= 2
+    kept = _merged(bars, length / cells)
     if len(kept) > MOST_BARS:
         kept = sorted(kept, key=lambda bar: float("inf") if bar.end is None else bar.end - bar.start)[-MOST_BARS:]
     return kept
 
 
+def _fits(bars: list[Bar], width: float) -> bool:
+    """Whether at most MOST_BARS are left in cells of this width: one for each state of a cell. Counting is cheap."""
+    found: set[tuple[str, int, int | str, str]] = set()
+    for bar in bars:
+        found.add((bar.lane, bar.row, _cell(bar, width), bar.state))
+        if len(found) > MOST_BARS:
+            return False
+    return True
+
+
+def _cell(bar: Bar, width: float) -> int | str:
+    """Open bars stay: each has a cell of its own."""
+    return int(bar.start // width) if bar.end is not None else bar.key
+
+
 def _merged(bars: list[Bar], width: float) -> list[Bar]:
-    """Open bars stay."""
     groups: dict[tuple[str, int, int | str], list[Bar]] = {}
     for bar in bars:
-        cell = int(bar.start // width) if bar.end is not None else bar.key
-        groups.setdefault((bar.lane, bar.row, cell), []).append(bar)
+        groups.setdefault((bar.lane, bar.row, _cell(bar, width)), []).append(bar)
     return [bar for group in groups.values() for bar in _by_state(group)]
 
 

@@ -128,6 +128,12 @@ class Forecast:
     def _observe(self, event: Event) -> None:
         self.settle()
         self.predictor.observe(event)
+        self.remember(event)
+
+    def remember(self, event: Event) -> None:
+        """What went to a tool's server and came back. Also for what the predictor saw before this forecast was made."""
+        if event.kind == EventKind.TOOL and (box := self.toolbox.get(event.tool)) is not None:
+            self.permits.exchanged.hear(box.record.server, event.arguments, event.result)
 
     def _follow(self, streamed: StreamedTurn, is_begin: bool = False) -> None:
         """A failure here is ours alone: it never reaches the agent."""

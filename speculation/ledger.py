@@ -12,16 +12,18 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from speculation.engine.scheduling import Refused
+from speculation.exchanged import NOTHING_NEW
 from speculation.figures import CallFigures, Figures, compute, lead_seconds
 from speculation.models import Session, SessionFigures, ToolFigures, ToolJob
+from speculation.permits import NOTHING_RUNS_EARLY
 from speculation.queries import usual_of
 from speculation.spans import Run, WorkKey, work_key
 from speculation.story import Story
 from speculation.verdicts import WRITING
 
 MOST_AT_ONCE = 20
-NOT_FOR_ITS_DECISION = {str(reason) for reason in Refused if reason != Refused.NOT_APPROVED} | {"admitted"}
-"""Verdicts on a candidate that say nothing of what a decision would let run."""
+NOT_FOR_ITS_DECISION = {str(reason) for reason in Refused if reason != Refused.NOT_APPROVED} | {"admitted", NOTHING_NEW}
+"""Verdicts on a candidate that say nothing of what a decision would let run: it would do so anyway, or never."""
 
 
 def book_ended(most: int = MOST_AT_ONCE) -> int:
@@ -127,14 +129,17 @@ def tool_sums(story: Story, figures: Figures) -> dict[str, dict[str, Any]]:
 
 
 def _of_calls(calls: list[CallFigures], held_back: set[WorkKey]) -> dict[str, Any]:
-    would = [call for call in calls if call.call.key in held_back and call.call.foreseen_at is not None]
+    """A guess would have answered one call: of several at the same work the first that was foreseen counts."""
+    foreseen = [call for call in calls if call.call.key in held_back and call.call.foreseen_at is not None]
+    asked = [call for call in foreseen if call.call.outcome == "requested"]
+    would = {call.call.key: call for call in sorted(asked, key=lambda call: call.call.asked_at, reverse=True)}.values()
     return {
         "calls": len(calls),
         "eligible_calls": sum(call.call.is_eligible for call in calls),
         "failed_calls": sum(call.call.ok is False for call in calls),
         "hits": sum(call.call.outcome in ("used", "joined") for call in calls),
         "hidden_seconds": sum(call.hidden_seconds for call in calls),
-        "would_hits": sum(call.call.outcome == "requested" for call in would),
+        "would_hits": len(would),
         "would_hide_seconds": sum(lead_seconds(call.call, call.run, call.until) for call in would),
     }
 
@@ -161,4 +166,5 @@ def _held_back(story: Story) -> set[WorkKey]:
 def _is_for_its_decision(candidate: Mapping[str, Any]) -> bool:
     verdict = candidate.get("verdict", "")
     is_writing = verdict == str(Refused.WRITES) or candidate.get("effect") in WRITING
-    return not is_writing and not candidate.get("job") and verdict not in NOT_FOR_ITS_DECISION
+    is_for_another_reason = verdict in NOT_FOR_ITS_DECISION or verdict.endswith(NOTHING_RUNS_EARLY)
+    return not is_writing and not candidate.get("job") and not is_for_another_reason

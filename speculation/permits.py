@@ -7,11 +7,16 @@ from datetime import UTC, datetime
 from django.db.models.functions import Now
 
 from speculation.breakers_open import first_against, open_now, refusal
+from speculation.effects import reaches_outside
+from speculation.exchanged import NOTHING_NEW, Exchanged
 from speculation.models import Approval, Arm, BreakerOpening, Session, ToolRecord
 from speculation.slack import Capacity
 from speculation.specs import START_WITHIN_SECONDS, JobSpec
 from speculation.toolbox import BoxedTool, Toolbox
 from speculation.verdicts import is_speculable, newest_approval
+
+NOTHING_RUNS_EARLY = ": nothing runs early"
+"""Of an arm that only predicts, in which a decision would let the call run."""
 
 
 def canary_draw(session: Session) -> float:
@@ -27,6 +32,7 @@ class Permits:
         self._approvals: dict[int, Approval | None] = {}
         self._draw = canary_draw(session)
         self._openings: list[BreakerOpening] = []
+        self.exchanged = Exchanged()
         self._now = datetime.max.replace(tzinfo=UTC)  # the database's clock at the last refresh; before, all has expired
 
     def refresh(self) -> int:
@@ -54,8 +60,15 @@ class Permits:
             broken=refusal(first_against(self._openings, spec.tool.pk, self._session.agent_id)),
         )
         if verdict.allowed and self._session.arm != Arm.ON:
-            return f"{self._session.arm}: nothing runs early"
-        return "" if verdict.allowed else verdict.reason
+            return f"{self._session.arm}{NOTHING_RUNS_EARLY}"
+        return self._against_telling(spec) if verdict.allowed else verdict.reason
+
+    def _against_telling(self, spec: JobSpec) -> str:
+        """What leaves this installation early is nothing new to whom it goes to, unless the decision says so."""
+        approval = self._approvals.get(spec.tool.pk)
+        if not reaches_outside(spec.tool) or (approval is not None and approval.may_tell_new_values):
+            return ""
+        return "" if self.exchanged.knows(spec.tool.server, spec.arguments) else NOTHING_NEW
 
     def limited(self, spec: JobSpec) -> JobSpec:
         """The job with the lifetime that the decision allows its result."""

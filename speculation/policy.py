@@ -78,10 +78,12 @@ def decide(
     max_parallel: int | None = None,
     expires_at: datetime | None = None,
     may_tell_outsiders: bool = False,
+    may_tell_new_values: bool = False,
 ) -> Change:
     """Store a decision about the tool as it was read. Raises DecisionOutdated, DecisionRefused; then nothing is stored.
 
     `may_tell_outsiders`: said apart for an open-world tool, whose arguments reach an outside party before the model asked.
+    `may_tell_new_values`: even what the session has not exchanged with that server before.
     """
     with transaction.atomic(durable=True):
         held = locks.hold_tool(tool.pk)
@@ -99,6 +101,7 @@ def decide(
             ttl_seconds=ttl_seconds,
             max_parallel=max_parallel,
             expires_at=expires_at,
+            may_tell_new_values=may_tell_new_values,
             user=user,
             who=who,
             why=why,
@@ -306,6 +309,7 @@ def _summary(approval: Approval | None) -> dict[str, Any] | None:
         "ttl_seconds": approval.ttl_seconds,
         "max_parallel": approval.max_parallel,
         "expires_at": approval.expires_at.isoformat() if approval.expires_at else None,
+        "may_tell_new_values": approval.may_tell_new_values,
         "definition_hash": approval.definition_hash,
     }
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,9 @@ from django.utils import timezone
 
 from speculation.breakers_open import open_now
 from speculation.figures import Figures, compute
+from speculation.log_reading import read_on
 from speculation.models import Arm, BreakerScope, EventRecord, Origin, PatternRecord, Session, ToolJob, WorkerPool
+from speculation.shelf import Shelf
 from speculation.story import Story
 
 LEAST_CALLS_FOR_USUAL = 20
@@ -52,7 +53,9 @@ def events_after(session_id: UUID, seq: int) -> Sequence[EventRecord]:
 
 def told(session: Session, story: Story | None = None) -> Told:
     """The session's story, read from its log or continued from `story`, with its figures at this moment."""
-    story = story or Story(events_after(session.pk, 0))
+    if story is None:
+        story = Story()
+        read_on(session.pk, story)
     now = story.seconds_at(timezone.now())
     return Told(session, story, figures_of(session, story, now), now)
 
@@ -103,12 +106,19 @@ def job_of(session: Session, job: str) -> ToolJob | None:
     return ToolJob.objects.annotate(id_text=Cast("id", CharField())).filter(session=session, id_text=job).first()
 
 
-@lru_cache(maxsize=256)
+_kept: Shelf[tuple[UUID, int], tuple[Story, Figures]] = Shelf(most_things=256, most_bytes=100_000_000)
+
+
 def _figures_at(session_id: UUID, last_seq: int) -> tuple[Story, Figures]:
     """An ended session's log does not change: read it once a process. `last_seq` is part of the key for late entries."""
-    session = Session.objects.select_related("booked").get(pk=session_id)
-    story = Story(events_after(session_id, 0))
-    return story, figures_of(session, story)
+    found = _kept.get((session_id, last_seq))
+    if found is None:
+        session = Session.objects.select_related("booked").get(pk=session_id)
+        story = Story()
+        size = read_on(session_id, story)
+        found = story, figures_of(session, story)
+        _kept.put((session_id, last_seq), found, size)
+    return found
 
 
 def figures_of_pair(session: Session) -> Figures | None:

@@ -108,10 +108,12 @@ def _live(session: Session) -> Outcome:
 def _forecast(session: Session, toolbox: Toolbox) -> Forecast:
     """The forecast, having seen all that the log holds."""
     predictor = learning.shelf.predictor_for(session.agent, toolbox.traits()).session()
+    forecast = Forecast(session, toolbox, predictor, chain_depth=settings.PASTE_CHAIN_DEPTH)
     if session.arm != Arm.OFF:
         for event in events_of(session):
             predictor.observe(event)
-    return Forecast(session, toolbox, predictor, chain_depth=settings.PASTE_CHAIN_DEPTH)
+            forecast.remember(event)
+    return forecast
 
 
 @shared_task(name="speculation.retain", ignore_result=True)

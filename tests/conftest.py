@@ -20,6 +20,11 @@ from speculation.notices import stop_listening
 
 pytest_plugins = ["tests.workers", "tests.browser"]
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests in a browser come last: playwright leaves an event loop running in their thread, which async_to_sync refuses."""
+    items.sort(key=lambda item: "chromium" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
     """What a page keeps for some seconds belongs to the test before."""

@@ -45,6 +45,7 @@ def support(transactional_db: None) -> AgentProfile:
                 expected_definition_hash=tool.definition_hash,
                 expected_policy_version=tool.policy_version,
                 may_tell_outsiders=True,
+                may_tell_new_values=True,
             )
     return agent
 

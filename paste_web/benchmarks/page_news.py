@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from paste_web.benchmarks.page_session import with_p95
 from paste_web.benchmarks.page_viewers import Viewer, watching
 from paste_web.benchmarks.page_writer import Committed, lines_for, writers
-from paste_web.benchmarks.quantities import milliseconds, quantile
-from paste_web.picturing.browser import Browser, cookie_of
+from paste_web.picturing.browser import Browser, Page, cookie_of
 from paste_web.picturing.filled import Filled
 from paste_web.picturing.stored import store
 from speculation.models import Session
@@ -58,8 +58,8 @@ def measure_news(
         "seconds": seconds,
         "events": len(committed),
         "events_a_second": round(len(committed) / took, 1),
-        "told": _with_p95(told),
-        "drawn_in_a_browser": _with_p95(drawn),
+        "told": with_p95(told),
+        "drawn_in_a_browser": with_p95(drawn),
         "bytes_a_viewer_and_second": round(sum(one.bytes for one in watchers.viewers) / viewers / took),
         "disconnects": sum(viewer.lost for viewer in watchers.viewers),
         "lost_final_states": sum(viewer.seq < last[viewer.session] for viewer in watchers.viewers),
@@ -72,7 +72,7 @@ def _begin(agent: Any, house: Filled, k: int, now: datetime) -> Session:
     return store(agent, house.tools, lines_for(k, WRITTEN), origin, task=f"Session {k} of those that are watched.")
 
 
-def _look(browser: Browser, address: str, house: Filled, session: UUID) -> Any:
+def _look(browser: Browser, address: str, house: Filled, session: UUID) -> Page:
     """One real page among the watchers."""
     context = browser.new_context(base_url=address, viewport={"width": 1440, "height": 900})
     context.add_cookies([cookie_of(house.operator, address)])
@@ -82,14 +82,14 @@ def _look(browser: Browser, address: str, house: Filled, session: UUID) -> Any:
     return page
 
 
-def _wait_for(futures: "Sequence[Future[Committed]]", page: Any) -> Committed:
+def _wait_for(futures: "Sequence[Future[Committed]]", page: Page) -> Committed:
     """The browser's own loop goes on meanwhile."""
     while not all(future.done() for future in futures):
         page.wait_for_timeout(100)
     return [one for future in futures for one in future.result()]
 
 
-def _wait_until_told(viewers: Iterable[Viewer], last: Mapping[UUID, int], page: Any) -> None:
+def _wait_until_told(viewers: Iterable[Viewer], last: Mapping[UUID, int], page: Page) -> None:
     deadline = time.monotonic() + LAST_NEWS_SECONDS
     while any(viewer.seq < last[viewer.session] for viewer in viewers) and time.monotonic() < deadline:
         page.wait_for_timeout(100)
@@ -104,7 +104,3 @@ def delays(told: Sequence[tuple[float, int]], committed: Iterable[tuple[int, flo
     reached = [seq for _, seq in told]
     first = [(bisect_left(reached, seq), at) for seq, at in committed]
     return [max(0.0, told[k][0] - at) for k, at in first if k < len(told)]
-
-
-def _with_p95(samples: list[float]) -> dict[str, Any]:
-    return {**milliseconds(samples), "p95": round(1000 * quantile(samples, 0.95), 3)} if samples else {"count": 0}

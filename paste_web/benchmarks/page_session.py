@@ -3,12 +3,14 @@
 from typing import Any
 
 from paste_web.benchmarks.quantities import milliseconds, quantile
-from paste_web.picturing.browser import Browser, cookie_of
+from paste_web.picturing.browser import Browser, Page, cookie_of
 from paste_web.picturing.filled import Filled
 from speculation.models import Session
 
 CHART = "#chart .bars .point"
 LONGEST_MILLISECONDS = 60_000
+MOST_ZOOMS = 8
+"""Into a long session, one after the other: by then everything is seen one by one."""
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
 SENT = """() => {
   const page = performance.getEntriesByType("navigation")[0];
@@ -28,6 +30,20 @@ REDRAW = f"""key => new Promise((done) => {{
   {IN_A_FRAME};
 }})"""
 """From the key to the first frame after what it changed."""
+DETAIL = f"""key => new Promise((done) => {{
+  const began = performance.now(), chart = document.getElementById("chart"), fetched = window.fetch;
+  let isAnswered = false;
+  window.fetch = async (...asked) => {{
+    const answer = await fetched(...asked);
+    isAnswered ||= String(asked[0]).includes("/live/");
+    return answer;
+  }};
+  const drawn = () => {{ if (isAnswered) {{ chart.removeListener("plotly_afterplot", drawn); {IN_A_FRAME}; }} }};
+  chart.on("plotly_afterplot", drawn);
+  setTimeout(() => {{ window.fetch = fetched; chart.removeListener("plotly_afterplot", drawn); done(null); }}, 3000);
+  document.getElementById("timeline").dispatchEvent(new KeyboardEvent("keydown", {{ key, bubbles: true }}));
+}})"""
+"""From the key to the frame with what the server knows more of; null where it has sent all."""
 ZOOMS = ("+", "+", "ArrowRight", "+", "ArrowRight", "-", "ArrowLeft", "-", "-", "f")
 
 
@@ -44,23 +60,29 @@ def measure_session(
         page.wait_for_selector(CHART, timeout=LONGEST_MILLISECONDS)
         drawn.append(page.evaluate("performance.now()") / 1000)
         paints.append(page.evaluate(PAINT) / 1000)
-        if k == loads - 1:
-            document_bytes, all_bytes = page.evaluate(SENT)
-            selected = [page.evaluate(SELECT, ".") / 1000 for _ in range(keys)]
-            zoomed = [page.evaluate(REDRAW, ZOOMS[k % len(ZOOMS)]) / 1000 for k in range(keys)]
-            shown = page.evaluate("document.querySelectorAll('#chart .bars .point').length")
+        last = _react(page, keys) if k == loads - 1 else {}
         context.close()
+    return {"events": session.last_seq, "first_paint": with_p95(paints), "chart_drawn": with_p95(drawn), **last}
+
+
+def _react(page: Page, keys: int) -> dict[str, Any]:
+    """What it was sent, and how long it takes over each key."""
+    document_bytes, all_bytes = page.evaluate(SENT)
+    selected = [page.evaluate(SELECT, ".") for _ in range(keys)]
+    zoomed = [page.evaluate(REDRAW, ZOOMS[k % len(ZOOMS)]) for k in range(keys)]
+    page.evaluate(REDRAW, "f")
+    detailed = [page.evaluate(DETAIL, "+") for _ in range(min(keys, MOST_ZOOMS))]
+    took = {"select_next_call": selected, "zoom_and_move": zoomed, "detail_after_zoom": detailed}
     return {
-        "events": session.last_seq,
         "document_bytes": document_bytes,
         "all_bytes": all_bytes,
-        "bars": shown,
-        "first_paint": _with_p95(paints),
-        "chart_drawn": _with_p95(drawn),
-        "select_next_call": _with_p95(selected),
-        "zoom_and_move": _with_p95(zoomed),
+        "bars": page.evaluate("document.querySelectorAll('#chart .bars .point').length"),
+        **{name: with_p95([one / 1000 for one in each if one is not None]) for name, each in took.items()},
     }
 
 
-def _with_p95(samples: list[float]) -> dict[str, Any]:
+def with_p95(samples: list[float]) -> dict[str, Any]:
+    """Of samples in seconds: milliseconds."""
+    if not samples:
+        return {"count": 0}
     return {**milliseconds(samples), "p95": round(1000 * quantile(samples, 0.95), 3)}

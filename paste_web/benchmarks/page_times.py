@@ -8,7 +8,7 @@ import httpx
 from django.conf import settings
 from django.test import Client
 
-from paste_web.benchmarks.quantities import milliseconds, quantile
+from paste_web.benchmarks.page_session import with_p95
 from paste_web.benchmarks.statements import Statements
 from paste_web.picturing.browser import signed_in
 from paste_web.picturing.pages import House, Look
@@ -35,8 +35,7 @@ def _time(browser: httpx.Client, house: House, look: Look, loads: int) -> dict[s
         "status": answer.status_code,
         "bytes": len(answer.content),
         "statements": count_statements(path, house),
-        **milliseconds(timed),
-        "p95": round(1000 * quantile(timed, 0.95), 3),
+        **with_p95(timed),
     }
 
 

@@ -17,7 +17,7 @@ from paste_web.benchmarks.page_session import measure_session
 from paste_web.benchmarks.page_times import time_pages
 from paste_web.picturing.browser import Browser, NoBrowser, chromium
 from paste_web.picturing.filled import Filled, fill, people
-from paste_web.picturing.pages import looks
+from paste_web.picturing.pages import EVERYWHERE, FILLED
 from paste_web.picturing.plots import long_plot
 from paste_web.picturing.scratch import NoScratch, scratch_database, served
 from paste_web.picturing.stored import store
@@ -37,6 +37,7 @@ METHOD = {
     "statements": "what one GET asks of the database, counted in this process",
     "first_paint": "first contentful paint of a new browser context, nothing cached, headless Chromium 1440 x 900",
     "interaction": "from the key to the first frame after its change; one key after the other",
+    "detail_after_zoom": "from the key to the frame with the detail that the server sent for the new range",
     "news": "from the return of the commit in the writer's process to the message in the watcher's; same machine and clock",
     "drawn_in_a_browser": "the same, to the frame that shows the row, in one real page among the watchers",
 }
@@ -60,7 +61,7 @@ def _measure(
     tell_progress("pages: made-up sessions")
     house = fill(timezone.now(), operator=operator, viewer=viewer, seed=choices.seed)
     tell_progress(f"pages: each {choices.loads} times")
-    pages = time_pages(address, house, looks(house, further=True), choices.loads)
+    pages = time_pages(address, house, (*EVERYWHERE, *FILLED), choices.loads)
     tell_progress(f"pages: a session of {choices.long_calls} calls")
     long = _long_session(house, choices)
     session = measure_session(browser, address, house, long, max(2, choices.loads // 4), choices.keys)

@@ -100,6 +100,7 @@ def _approve(tool: ToolRecord, agent: AgentProfile) -> None:
         expected_definition_hash=tool.definition_hash,
         expected_policy_version=tool.policy_version,
         may_tell_outsiders=True,
+        may_tell_new_values=True,
     )
 
 

@@ -79,7 +79,8 @@ def _approve(tool: ToolRecord, leaves_one_to_approve: bool) -> None:
     level = ApprovalLevel.SHADOW if is_left else ApprovalLevel.FULL
     newest = newest_approval(tool, None)
     if newest is not None:
-        is_as_wanted = newest.level == level and newest.definition_hash == tool.definition_hash
+        is_as_wanted = (newest.level, newest.definition_hash) == (level, tool.definition_hash)
+        is_as_wanted = is_as_wanted and newest.may_tell_new_values
         if newest.who != WHO or is_as_wanted:
             return
     decide(
@@ -90,6 +91,7 @@ def _approve(tool: ToolRecord, leaves_one_to_approve: bool) -> None:
         expected_definition_hash=tool.definition_hash,
         expected_policy_version=tool.policy_version,
         may_tell_outsiders=True,
+        may_tell_new_values=True,
     )
 
 

@@ -173,6 +173,7 @@ def _page(
     context = {
         **tool_context(record, request.user, seen),
         "form": form,
+        "outside_fields": ("may_tell_outsiders", "may_tell_new_values"),
         "arguments_typed": form.data.get("arguments", ""),
         "trial": _tried(record, RuleForm(form.data)) if form.is_bound else _untried(record, form),
         "declaration": declaration or PinnedForm(initial=_pins(record), prefix="declare"),

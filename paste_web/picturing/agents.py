@@ -134,6 +134,7 @@ def decide_all(cast: Cast, approver: User, now: datetime) -> None:
             READS,
             agent=agents["billing"],
             may_tell_outsiders=True,
+            may_tell_new_values=True,
             max_parallel=2,
         )
     policy.register_tool(REMOTE, LIST_CHANGED)

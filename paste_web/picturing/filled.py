@@ -120,6 +120,8 @@ def _spread_out(now: datetime) -> None:
     for k, entry in enumerate(entries):
         entry.at = now - timedelta(days=13) * (1 - (k + 1) / (len(entries) + 1)) - timedelta(minutes=41)
     AuditEntry.objects.bulk_update(entries, ["at"])
+    long_ago = now - timedelta(days=40)
+    ToolRecord.objects.update(first_seen_at=long_ago, changed_at=long_ago)
     for tool in ToolRecord.objects.all():
         said = [entry for entry in entries if entry.what.endswith(f": {tool}")]
         decided = [entry.at for entry in said if entry.what.startswith(DECISIONS)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from paste_web.picturing.filled import Filled
 from paste_web.picturing.scarce import Scarce
@@ -21,7 +21,7 @@ def _none(house: House) -> Mapping[str, Any]:
 class Look:
     """One view of one page. `name`: its file's. `route`: as in urls.py. `arguments`, `query`: of its address.
 
-    `is_anonymous`: for whoever has not signed in.
+    `is_anonymous`: for whoever has not signed in. `drawn`: what is there once scripts have drawn it, as a selector.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Look:
     arguments: Arguments = _none
     query: Arguments = _none
     is_anonymous: bool = False
+    drawn: str = "body"
     status: int = 200
 
     @property
@@ -37,7 +38,7 @@ class Look:
         return self.arguments is not _none
 
     def address(self, house: House) -> str:
-        """Path and query. Raises NoReverseMatch for a page that is not routed."""
+        """Path and query."""
         given = self.query(house)
         query = "&".join(f"{name}={value}" for name, value in given.items())
         return reverse(self.route, kwargs=dict(self.arguments(house))) + (f"?{query}" if query else "")
@@ -76,7 +77,7 @@ EVERYWHERE = (
     Look("scheduler", "scheduler"),
     Look("audit", "audit"),
     Look("connect", "connect"),
-    Look("api-docs", "api-docs"),
+    Look("api-docs", "api-docs", drawn=".opblock"),
     Look("api-problems", "api-problems"),
     Look("login", "login", is_anonymous=True),
     Look("admin", "admin:index"),
@@ -104,18 +105,3 @@ FILLED = (
     Look("tool-unknown", "tool", _tool("run_command")),
 )
 """Further views that need something to show."""
-
-
-def looks(house: House, further: bool) -> list[Look]:
-    """Those whose page is routed."""
-    wanted = (*EVERYWHERE, *FILLED) if further else EVERYWHERE
-    return [look for look in wanted if is_routed(look, house)]
-
-
-def is_routed(look: Look, house: House) -> bool:
-    """False for a page that is not in urls.py."""
-    try:
-        look.address(house)
-    except NoReverseMatch:
-        return False
-    return True

@@ -35,6 +35,7 @@ class Photographer:
                 bring_up(house.sessions.values(), now := timezone.now(), then)
                 then = now
                 page.goto(look.address(house), wait_until="load")
+                page.wait_for_selector(look.drawn)
                 page.wait_for_timeout(SETTLE_MILLISECONDS)
                 page.screenshot(path=self._folder / f"{look.name}-{state}-{kind}.png", full_page=True)
             context.close()

@@ -21,6 +21,14 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
+            model_name="approval",
+            name="may_tell_new_values",
+            field=models.BooleanField(
+                default=False,
+                help_text="To an outside party: also what the session has not exchanged with its server before.",
+            ),
+        ),
+        migrations.AddField(
             model_name="toolrecord",
             name="reads_only_by",
             field=models.CharField(

@@ -59,6 +59,9 @@ class Approval(models.Model):
     ttl_seconds = models.FloatField(null=True, blank=True)
     max_parallel = models.PositiveIntegerField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
+    may_tell_new_values = models.BooleanField(
+        default=False, help_text="To an outside party: also what the session has not exchanged with its server before."
+    )
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     who = models.CharField(max_length=150)
     why = models.TextField()

@@ -37,6 +37,7 @@ def test_too_few_sessions_show_what_ran_both_ways_and_how_many_are_missing() -> 
     assert found.word == "Too early."
     assert "12 tasks ran both ways: 25 % less time" in found.sentence
     assert "3 of 30 with, 0 of 30 without" in found.sentence
+    assert "83 with, 27 of 30 without" in said(Effect(83, 27)).sentence
 
 
 def test_learning_and_pauses_come_before_any_figure() -> None:

@@ -14,6 +14,7 @@ from paste_web.picturing.pages import EVERYWHERE, FILLED
 from paste_web.picturing.plots import PLOTS, long_plot
 from paste_web.picturing.scratch import scratch_database
 from paste_web.picturing.telling import Line, Terms, tell
+from paste_web.templatetags.paste import MENU, PAGES
 from speculation.decisions import Standing, judge, newest_decisions
 from speculation.figures import compute
 from speculation.models import AgentProfile, Session, SessionFigures, ToolRecord
@@ -93,6 +94,10 @@ def test_what_is_made_in_the_scratch_database_is_gone_afterwards() -> None:
 def test_every_picture_has_a_name_of_its_own() -> None:
     names = [look.name for look in (*EVERYWHERE, *FILLED)]
     assert len(names) == len(set(names))
+
+
+def test_every_page_that_is_navigated_to_has_a_picture() -> None:
+    assert {name for _, name in (*PAGES, *MENU)} <= {look.route for look in EVERYWHERE}
 
 
 def test_a_picture_that_there_is_not_is_refused_in_one_line() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from django.db import transaction
+from django.db.models import F
 
 from speculation import scheduler
 from speculation.agent.types import (
@@ -18,8 +19,9 @@ from speculation.agent.types import (
 )
 from speculation.engine.evidence import REFUTED
 from speculation.engine.scheduling import Refused
+from speculation.engine.types import Event, EventKind
 from speculation.forecast import Forecast
-from speculation.models import JobStatus, Session, ToolJob
+from speculation.models import Approval, JobStatus, Session, ToolJob, ToolRecord
 from speculation.policy import decide, register_tool
 from speculation.scheduler import AskedCall
 from tests.speculation.foreseen import Foreseen, guess, guesses, hear, predicted, wait_for
@@ -130,6 +132,24 @@ def test_without_an_approval_nothing_runs_however_certain_and_the_reason_is_told
     assert sum("a.txt: refused by tester" in each for each in predicted(forecast)) <= 2
     asked = AskedCall("1.0", 1, forecast.toolbox["read_file"].spec_of({"path": "a.txt"}))
     assert forecast.why_unserved(asked) == "refused by tester"
+
+
+def test_an_outside_party_is_told_nothing_new_early_unless_the_decision_says_so(listen: Callable[..., Forecast]) -> None:
+    tool = register_tool("builtin", catalog.BUILTIN["read_file"])
+    ToolRecord.objects.filter(pk=tool.pk).update(open_world=True)
+    known, unknown = guess("read_file", 0.5, path="a.txt"), guess("read_file", 0.4, path="b.txt")
+    forecast = listen(known, unknown)
+    wait_for(lambda: any("something new" in each for turn in predicted(forecast) for each in turn))
+    assert guesses(forecast) == {}
+    forecast.remember(Event(EventKind.TOOL, tool="list_files", arguments={}, result="a.txt\nREADME"))
+    forecast.begin(2)
+    forecast.settle()
+    assert set(guesses(forecast)) == {"a.txt"}, "its name came from that server"
+    Approval.objects.update(may_tell_new_values=True)
+    ToolRecord.objects.filter(pk=tool.pk).update(policy_version=F("policy_version") + 1)
+    forecast.begin(3)
+    forecast.settle()
+    assert "b.txt" in guesses(forecast)
 
 
 def test_a_part_is_told_why_its_whole_was_not_launched(listen: Callable[..., Forecast]) -> None:

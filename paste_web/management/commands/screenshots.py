@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from paste_web.picturing import filled, scarce
 from paste_web.picturing.browser import NoBrowser, chromium
-from paste_web.picturing.pages import EVERYWHERE, FILLED, House, looks
+from paste_web.picturing.pages import EVERYWHERE, FILLED, House
 from paste_web.picturing.photographs import Photographer
 from paste_web.picturing.scratch import NoScratch, scratch_database, served
 from paste_web.processes import ProcessEnded
@@ -54,7 +54,8 @@ def _photograph(folder: Path, only: str, sessions: int, seed: int) -> int:
         operator, viewer = filled.people()
 
         def take(house: House, state: str, *, alone: bool | None = None) -> int:
-            wanted = [look for look in looks(house, further=state == "filled") if look.name.startswith(only)]
+            there = (*EVERYWHERE, *FILLED) if state == "filled" else EVERYWHERE
+            wanted = [look for look in there if look.name.startswith(only)]
             if alone is not None:
                 wanted = [look for look in wanted if look.needs_one is alone]
             return photographer.take(house, wanted, state, say)
