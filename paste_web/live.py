@@ -20,6 +20,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.urls import path
 
+from paste_web.heartbeat import Heartbeat, LayerLost
 from paste_web.redaction import may_read_payloads
 from paste_web.session_view import SessionView
 from paste_web.sight import Sight
@@ -55,6 +56,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
         self._group = f"session.{view.session.pk.hex}"
         await self.accept()
         await self.channel_layer.group_add(self._group, self.channel_name)
+        self._heartbeat = Heartbeat(self.channel_layer, self.channel_name, "session.echo")
         self._pump = asyncio.create_task(self._send_or_give_up())
 
     async def disconnect(self, code: int) -> None:
@@ -72,6 +74,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
             self._sight = Sight.read(content.get("sight"))
         self._bell.set()
 
+    async def session_echo(self, message: dict[str, Any]) -> None:
+        self._heartbeat.heard()
+
     async def session_bell(self, message: dict[str, Any]) -> None:
         self._bell.set()
 
@@ -88,6 +93,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
             await self._send_until_closed()
         except Disconnected:
             pass  # the browser went away while something was being said to it
+        except LayerLost as problem:
+            logger.warning("a watcher is sent away, to poll: %s", problem)
+            await self.close(FAILED)
         except Exception:
             logger.exception("a session's watcher failed")
             await self.close(FAILED)
@@ -96,6 +104,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
         ended_at = None
         while True:
             began_at = time.monotonic()
+            await self._heartbeat.beat()
             await self._send_news()
             if self._view.story.has_ended:
                 ended_at = ended_at or time.monotonic()
@@ -151,6 +160,7 @@ class SessionsConsumer(AsyncJsonWebsocketConsumer):
         self._changed: set[str] = set()
         await self.accept()
         await self.channel_layer.group_add("sessions", self.channel_name)
+        self._heartbeat = Heartbeat(self.channel_layer, self.channel_name, "sessions.echo")
         self._pump = asyncio.create_task(self._send_changes_until_gone())
 
     async def disconnect(self, code: int) -> None:
@@ -158,15 +168,23 @@ class SessionsConsumer(AsyncJsonWebsocketConsumer):
             self._pump.cancel()
             await self.channel_layer.group_discard("sessions", self.channel_name)
 
+    async def sessions_echo(self, message: dict[str, Any]) -> None:
+        self._heartbeat.heard()
+
     async def sessions_bell(self, message: dict[str, Any]) -> None:
         self._changed.add(message["session"])
 
     async def _send_changes_until_gone(self) -> None:
         with contextlib.suppress(Disconnected):
-            await self._send_changes()
+            try:
+                await self._send_changes()
+            except LayerLost as problem:
+                logger.warning("a watcher of the list is sent away, to poll: %s", problem)
+                await self.close(FAILED)
 
     async def _send_changes(self) -> None:
         while True:
+            await self._heartbeat.beat()
             changed, self._changed = self._changed, set()
             await self.send_json({"type": "changed" if changed else "tick", "sessions": sorted(changed)})
             await asyncio.sleep(LIST_PAUSE_SECONDS)

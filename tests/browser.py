@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,16 +30,23 @@ PROJECT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="session")
 def web_address(django_db_setup: None, broker_url: str) -> Iterator[str]:
     """Daphne as a process of its own, with the run's database and broker."""
+    with web_server(broker_url) as address:
+        yield address
+
+
+@contextmanager
+def web_server(broker_url: str) -> Iterator[str]:
+    """Its address, for as long as it is wanted."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = Path(settings.PASTE_HOME) / "web.log"
-    addresses = {name: getattr(settings, name) for name in ("DATABASE_URL", "PASTE_LISTEN_URL", "PASTE_BROKER_URL")}
+    log = Path(settings.PASTE_HOME) / f"web-{port}.log"
+    addresses = {name: getattr(settings, name) for name in ("DATABASE_URL", "PASTE_LISTEN_URL")}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "paste_web.asgi:application"],
             cwd=PROJECT,
-            env={**os.environ, **addresses},
+            env={**os.environ, **addresses, "PASTE_BROKER_URL": broker_url},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
