@@ -6,14 +6,14 @@ Queue waits are of calls that nothing served, from asking to the start of their 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Now
 
 from speculation.ids import drawn_after
-from speculation.models import JobStatus, ToolJob, WorkerPool
+from speculation.models import JobStatus, ToolJob, ToolRecord, WorkerPool
 from speculation.slack import holding_a_slot
 
 MOST_DRAWN = 48
@@ -114,6 +114,19 @@ def given_up(seconds: float) -> list[tuple[str, int]]:
     """Guesses that were stopped before they had a result, by reason, the most frequent first."""
     stopped = ToolJob.objects.filter(pk__gt=drawn_after(seconds), status=JobStatus.PREEMPTED, call_id=None)
     return Counter(stopped.values_list("end_reason", flat=True)).most_common()
+
+
+class Checked(NamedTuple):
+    """Served guesses that were run again, in all: those that the second run confirmed, and those it contradicted."""
+
+    confirmed: int
+    contradicted: int
+
+
+def checked() -> Checked:
+    return Checked(
+        **ToolRecord.objects.aggregate(confirmed=Sum("verified", default=0), contradicted=Sum("diverged", default=0))
+    )
 
 
 def spent_in_a_minute() -> float:

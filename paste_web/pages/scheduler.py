@@ -140,6 +140,8 @@ def _live(request: HttpRequest) -> dict[str, Any]:
         "pools": pool_figures.slots_now(),
         "waits": pool_figures.queue_waits(AN_HOUR_SECONDS),
         "given_up": pool_figures.given_up(AN_HOUR_SECONDS),
+        "checked": pool_figures.checked(),
+        "verify_percent": settings.PASTE_VERIFY_PERCENT,
         "spent_seconds": pool_figures.spent_in_a_minute(),
         "minute_budget_seconds": settings.PASTE_SPECULATION_SECONDS_A_MINUTE,
         "session_budget_seconds": settings.PASTE_SPECULATION_SECONDS_A_SESSION,

@@ -261,3 +261,9 @@ def test_every_page_says_that_all_speculation_is_off(viewer: Client) -> None:
     breakers_opening.open_breaker(Trip(Kind.WASTE, Subject(), 1.0, Limits(1, 60, 60), "too much in a minute"))
     page = text(viewer, "/tools/")
     assert "Speculation paused" in page and "breaker open: too much in a minute" in page
+
+
+def test_second_runs_of_served_guesses_are_counted_and_shown(viewer: Client, tool: ToolRecord) -> None:
+    ToolRecord.objects.filter(pk=tool.pk).update(verified=41, diverged=2)
+    text = viewer.get(LIVE).content.decode()
+    assert "2 contradicted" in text and "41 confirmed" in text
