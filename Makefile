@@ -23,15 +23,17 @@ demo: $(VENV)/run.stamp
 up: $(VENV)/run.stamp
 	@exec $(RUN)/python manage.py up $(ARGS)
 
-# In two halves side by side, each with servers of its own: most tests wait, so that one alone leaves a core idle.
+# In three parts side by side, each with servers of its own: most tests wait, so that one alone leaves the cores idle.
 test: lint
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 		|| [ -n "$$PASTE_CHROMIUM" ] || echo "No Chromium here: the browser tests are skipped." >&2
 	@[ "$(TESTS)" = tests ] || exec $(RUN)/python -m pytest -q $(TESTS) $(ARGS); \
 	[ "$(TESTS)" != tests ] || { \
-		$(RUN)/python -m pytest -q tests/speculation $(ARGS) >$(VENV)/speculation.txt 2>&1 & beside=$$!; \
-		$(RUN)/python -m pytest -q tests --ignore=tests/speculation $(ARGS); rest=$$?; \
-		wait $$beside; beside=$$?; cat $(VENV)/speculation.txt; exit $$((rest + beside > 0)); }
+		$(RUN)/python -m pytest -q tests/speculation $(ARGS) >$(VENV)/speculation.txt 2>&1 & first=$$!; \
+		$(RUN)/python -m pytest -q tests/paste_web $(ARGS) >$(VENV)/paste_web.txt 2>&1 & second=$$!; \
+		$(RUN)/python -m pytest -q tests --ignore=tests/speculation --ignore=tests/paste_web $(ARGS); rest=$$?; \
+		wait $$second; second=$$?; cat $(VENV)/paste_web.txt; \
+		wait $$first; first=$$?; cat $(VENV)/speculation.txt; exit $$((rest + first + second > 0)); }
 
 lint: $(VENV)/test.stamp
 	$(RUN)/ruff check .

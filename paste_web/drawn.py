@@ -16,10 +16,11 @@ from speculation.links import Moment, moments_of, predicted_at, seals_of
 from speculation.queries import Told
 from speculation.shelf import Shelf
 from speculation.timeline import Timeline, lay_out
+from speculation.uncollected import uncollected
 
 BYTES_AN_ENTRY = 450
 """Roughly what bars and rows take for each entry of the log."""
-_kept: "Shelf[tuple[UUID, int, bool], Drawn]" = Shelf(most_things=32, most_bytes=100_000_000)
+_kept: "Shelf[tuple[UUID, int, bool], Drawn]" = Shelf(most_things=32, most_bytes=64_000_000)
 
 
 class Drawn:
@@ -35,7 +36,8 @@ class Drawn:
     @cached_property
     def timeline(self) -> Timeline:
         told = self.told
-        return lay_out(told.story, told.figures, now=told.now, show_payloads=self.show_payloads)
+        with uncollected():
+            return lay_out(told.story, told.figures, now=told.now, show_payloads=self.show_payloads)
 
     @cached_property
     def rows(self) -> Sequence[CallRow]:

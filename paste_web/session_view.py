@@ -21,11 +21,12 @@ from speculation.models import EventRecord, Session
 from speculation.queries import Told
 from speculation.shelf import Shelf
 from speculation.story import Story
+from speculation.uncollected import uncollected
 
 __all__ = ["SessionView", "may_read_payloads"]
 
 EVERYTHING = Sight()
-_begun: Shelf[UUID, tuple[Story, int]] = Shelf(most_things=64, most_bytes=100_000_000)
+_begun: Shelf[UUID, tuple[Story, int]] = Shelf(most_things=64, most_bytes=32_000_000)
 """Stories of sessions that still run, as far as they were read, with their size. Who takes one has it alone."""
 
 
@@ -48,7 +49,7 @@ class SessionView:
         return _is_over(self.story)
 
     def read(self) -> Sequence[EventRecord]:
-        """Take in what the log has gained; returns the new entries, but not all those of the first time."""
+        """Take in what the log has gained; returns the new entries, none where everything is new."""
         if not self._has_begun:
             self._begin()
             return []
@@ -68,11 +69,12 @@ class SessionView:
             told = queries.tell_all([self.session])[0]
             if _is_over(told.story):
                 self._settled, self.story = told, told.story
+                _begun.take(self.session.pk)
                 return
         self.story, self._size_bytes = _begun.take(self.session.pk) or (Story(), 0)
-        self._size_bytes += read_on(self.session.pk, self.story)
-        if self.story.has_ended and not self.session.has_ended:
-            self.session.refresh_from_db()
+        with uncollected():
+            self._size_bytes += read_on(self.session.pk, self.story)
+        self.session.refresh_from_db()
 
     def leave(self) -> None:
         """Let the next reader of a session that runs go on from here; this view is not used any more."""
@@ -94,12 +96,22 @@ class SessionView:
         return self._message("delta", before, events) if events else None
 
     def look(self, sight: Sight) -> dict[str, Any]:
-        """What another sight shows."""
-        before = self.story.last_seq
-        self.sight = sight
+        """What another sight shows. Of another range it is the chart alone, unless the log has grown."""
+        is_range_alone = bool(self._sent) and sight.differs_in_range_alone(self.sight)
+        self.sight, before = sight, self.story.last_seq
+        has_grown = bool(self.read())
+        return self._looked(before, is_range_alone and not has_grown)
+
+    def look_at_range(self, has_seq: int) -> dict[str, Any]:
+        """The same for a reader of whom only is known up to which entry it has everything else."""
         self.read()
+        return self._looked(has_seq, has_seq == self.story.last_seq)
+
+    def _looked(self, before: int, is_range_alone: bool) -> dict[str, Any]:
         parts = self.parts()
-        html = {**self._changed({name: parts.html(name) for name in PARTS}), "events": parts.html("events")}
+        html: dict[str, str] = {}
+        if not is_range_alone:
+            html = {**self._changed({name: parts.html(name) for name in PARTS}), "events": parts.html("events")}
         return {**self._frame("look", before, parts), "parts": html, "figure": parts.figure}
 
     def tick(self) -> dict[str, Any]:

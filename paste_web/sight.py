@@ -1,7 +1,7 @@
 """What a reader looks at of a session: a range of the timeline, a page of each table, one call. Held by the address."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 from urllib.parse import urlencode
@@ -35,6 +35,9 @@ class Sight:
             _whole(query.get("before")),
             str(query.get("call") or "")[:64],
         )
+
+    def differs_in_range_alone(self, other: "Sight") -> bool:
+        return replace(self, view=None) == replace(other, view=None)
 
     def address(self, tab: str, **changes: int | None) -> str:
         """The query string of this sight with another page of a table, or another part of the log."""

@@ -45,7 +45,7 @@ MARKS: Mapping[str, Mark] = {
 WASTED = ("miss", "expired", "invalidated", "preempted", "failed", "revoked")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Bar:
     """One box. `end` None: still open. `key` stays the same over updates; `pick` is the call or job it belongs to.
 
@@ -69,7 +69,7 @@ class Bar:
         return MARKS[self.state]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tick:
     """On the model's row: a tool's name became known ("named"), its arguments complete ("sealed"), or "skipped"."""
 
@@ -78,7 +78,7 @@ class Tick:
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Link:
     """A line through moments, each on a row of a lane. `kind`: "launch" (what triggered the prediction, the run's start),
     "promotion" (the run, the call it served), "refuted" (a miss, the model's words that ruled it out)."""

@@ -9,7 +9,7 @@ from speculation.spans import Run
 from speculation.story import Story
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CallRow:
     """One call, or one run that no call ever used (no turn, no `asked_at`). None: not known, or not yet."""
 

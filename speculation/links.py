@@ -11,7 +11,7 @@ from speculation.spans import Run
 from speculation.story import Story
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Moment:
     """Something that came to be known, in words; `pick` is the call, if it was a call's answer."""
 

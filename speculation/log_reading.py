@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import F, Func, TextField
+from django.db.models import BigIntegerField, F, Func, TextField
 
 from speculation.models import EventRecord
 from speculation.story import Story
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BYTES_IN_MEMORY = 3
 """For each byte of JSON that was read, roughly, what its story takes."""
 
@@ -27,14 +28,19 @@ _WITHOUT_ANSWERS = Func(
     template="((%(expressions)s - '{content,structured}'::text[])::text)",
     output_field=TextField(),
 )
-"""As text: thousands of entries are read at twice the speed of model instances."""
+_MICROSECONDS = Func(
+    F("at"),
+    template="((EXTRACT(EPOCH FROM %(expressions)s) * 1000000)::bigint)",
+    output_field=BigIntegerField(),
+)
+"""A text read as one and a number: a long log is read in a third of the time that its model instances take."""
 
 
 def read_on(session_id: UUID, story: Story) -> int:
     """Take in what the log has gained; returns about how many bytes of memory that took."""
     found = EventRecord.objects.filter(session=session_id, seq__gt=story.last_seq).order_by("seq")
-    size = 0
-    for seq, kind, at, text in found.values_list("seq", "kind", "at", _WITHOUT_ANSWERS):
-        size += len(text)
-        story.add(_LogEntry(seq, kind, at, json.loads(text)))
-    return size * BYTES_IN_MEMORY
+    rows = list(found.values_list("seq", "kind", _MICROSECONDS, _WITHOUT_ANSWERS))
+    texts = f"[{','.join(text for *_, text in rows)}]"
+    for (seq, kind, at, _), payload in zip(rows, json.loads(texts), strict=True):
+        story.add(_LogEntry(seq, kind, EPOCH + timedelta(microseconds=at), payload))
+    return len(texts) * BYTES_IN_MEMORY

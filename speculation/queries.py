@@ -17,6 +17,7 @@ from speculation.log_reading import read_on
 from speculation.models import Arm, BreakerScope, EventRecord, Origin, PatternRecord, Session, ToolJob, WorkerPool
 from speculation.shelf import Shelf
 from speculation.story import Story
+from speculation.uncollected import uncollected
 
 LEAST_CALLS_FOR_USUAL = 20
 SESSIONS_A_PAGE = 50
@@ -115,8 +116,9 @@ def _figures_at(session_id: UUID, last_seq: int) -> tuple[Story, Figures]:
     if found is None:
         session = Session.objects.select_related("booked").get(pk=session_id)
         story = Story()
-        size = read_on(session_id, story)
-        found = story, figures_of(session, story)
+        with uncollected():
+            size = read_on(session_id, story)
+            found = story, figures_of(session, story)
         _kept.put((session_id, last_seq), found, size)
     return found
 

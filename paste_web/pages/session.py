@@ -1,5 +1,6 @@
 """One session: its page, its live view by polling, the panel of one call; stop, and run again."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -40,18 +41,28 @@ def session_page(request: HttpRequest, session_id: UUID) -> HttpResponse:
         "may_stop": request.user.has_perm("speculation.change_session"),
         "may_submit": request.user.has_perm("speculation.add_session"),
     }
-    return render(request, "sessions/detail.html", context)
+    page = render(request, "sessions/detail.html", context)
+    view.leave()
+    return page
 
 
 @login_required
 @require_GET
 def session_live(request: HttpRequest, session_id: UUID) -> JsonResponse:
     """What the websocket would say, for browsers that have none: a snapshot with the entries after `after`; with `look`,
-    what another range or page shows."""
+    what another range or page shows; with `look=range`, the chart alone for who has all else up to `after`."""
     view = _view(request, session_id)
-    after = request.GET.get("after", "")
-    message = view.look(view.sight) if "look" in request.GET else view.snapshot(_seq(after))
-    return JsonResponse({**message, "over": view.is_over})
+    after = _seq(request.GET.get("after", ""))
+    message = _message(view, request.GET.get("look"), after)
+    answer = JsonResponse({**message, "over": view.is_over})
+    view.leave()
+    return answer
+
+
+def _message(view: SessionView, look: str | None, after: int) -> dict[str, Any]:
+    if look == "range":
+        return view.look_at_range(after)
+    return view.snapshot(after) if look is None else view.look(view.sight)
 
 
 def _seq(text: str) -> int:
@@ -65,6 +76,7 @@ def session_call(request: HttpRequest, session_id: UUID, pick: str) -> HttpRespo
     view = _view(request, session_id)
     view.read()
     panel = panel_of(view, pick)
+    view.leave()
     if not panel:
         raise Http404
     return HttpResponse(panel)

@@ -51,19 +51,24 @@ export class Live {
     this.newest = Math.max(this.newest, message.seq);
   }
 
-  /** Another range or page: from the socket, which then keeps to it; without one, asked for once. */
-  async look() {
+  /** Another range or page: from the socket, which then keeps to it; without one, asked for once. What was asked before is
+   * dropped; `what` "range": everything but the chart is there already. */
+  async look(what = "all") {
     if (this.socket?.readyState === WebSocket.OPEN) return this.send({ type: "look", sight: this.sight() });
-    const asked = (this.asked = Symbol("look"));
-    const message = await this.fetch(this.query({ look: 1 }));
-    if (message && asked === this.asked) this.apply(message);
+    this.lacksAll ||= what === "all";
+    this.asking?.abort();
+    const asking = (this.asking = new AbortController());
+    const message = await this.fetch(this.query({ look: this.lacksAll ? 1 : "range" }), asking.signal);
+    if (!message || asking !== this.asking) return;
+    this.lacksAll = false;
+    this.apply(message);
   }
 
-  async fetch(query) {
+  async fetch(query, signal) {
     try {
-      const answer = await fetch(`${this.pollUrl}?${query}`, { headers: { Accept: "application/json" } });
+      const answer = await fetch(`${this.pollUrl}?${query}`, { headers: { Accept: "application/json" }, signal });
       return answer.ok && !answer.redirected ? await answer.json() : null;
-    } catch { return null; /* the server is away; the badge says so */ }
+    } catch { return null; /* dropped, or the server is away; the badge says so */ }
   }
 
   // Pause

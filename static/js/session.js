@@ -14,6 +14,7 @@ const tools = document.getElementById("timeline-tools");
 const button = (name) => tools.querySelector(`[data-do=${name}]`);
 const MOST_EVENTS = 300;
 const SAY_EVERY = 5000;
+const MOST_PANELS = 100;
 const PAGED = ["calls", "turns", "predictions", "before"];
 
 const address = new URLSearchParams(location.search);
@@ -26,8 +27,8 @@ function keepAddress(changes) {
 }
 
 const chart = new TimelineChart(frame, {
-  onPick: (pick) => select(pick),
-  onLook: () => live.look(),
+  onPick: (pick) => choose(pick),
+  onLook: () => live.look("range"),
   onMerged: (count) => { document.getElementById("merged").hidden = count === 0; },
   onRange: (range, follow) => {
     keepAddress(range ? { from: range[0].toFixed(2), to: range[1].toFixed(2) } : { from: null, to: null });
@@ -62,18 +63,61 @@ const live = new Live({
 
 // Selection: one call or run, in chart, table and panel at once.
 
+/** Row, bar and address at once; the panel as soon as it is there. */
+function choose(pick) {
+  owed = 0;
+  select(pick);
+}
+
 async function select(pick) {
   picked = pick;
   keepAddress({ call: pick || null });
   mark();
   chart.pick(pick);
+  place.setAttribute("aria-busy", String(Boolean(pick)));
   if (!pick) { place.replaceChildren(); return; }
-  const answer = await fetch(root.dataset.callUrl.replace("PICK", encodeURIComponent(pick)));
-  if (!answer.ok || pick !== picked) return;
-  place.innerHTML = await answer.text();
+  const html = await panelOf(pick);
+  if (pick !== picked) return;
+  place.setAttribute("aria-busy", "false");
+  if (html) openPanel(pick, html); else owed = 0;
+}
+
+function openPanel(pick, html) {
+  place.innerHTML = html;
   announcer.textContent = place.querySelector("h2")?.textContent ?? "";
   chart.reveal(Number(panel().dataset.middle));
   if (!rowOf(pick)) turnTo("calls", null);
+  if (live.isOver) for (const beside of [panel().dataset.next, panel().dataset.previous]) if (beside) keepPanel(beside);
+  stepOn();
+}
+
+// Of a session that is over, the panels beside the selected one are fetched before anybody asks, and all are kept.
+
+const panels = new Map();
+let asking = null;
+
+function panelOf(pick) {
+  asking?.abort();
+  asking = null;
+  if (live.isOver) return keepPanel(pick);
+  asking = new AbortController();
+  return fetchPanel(pick, asking.signal);
+}
+
+function keepPanel(pick) {
+  if (!panels.has(pick)) {
+    if (panels.size >= MOST_PANELS) panels.delete(panels.keys().next().value);
+    panels.set(pick, fetchPanel(pick).then((html) => { if (!html) panels.delete(pick); return html; }));
+  }
+  return panels.get(pick);
+}
+
+/** Its HTML; empty where there is none to be had. */
+async function fetchPanel(pick, signal) {
+  try {
+    const answer = await fetch(root.dataset.callUrl.replace("PICK", encodeURIComponent(pick)), { signal });
+    return answer.ok && !answer.redirected ? await answer.text() : "";
+  } catch { return ""; }
 }
 
 const panel = () => document.getElementById("call-panel");
@@ -83,23 +127,38 @@ function mark() {
   for (const row of document.querySelectorAll("#panel-calls tr[data-pick]")) row.classList.toggle("selected", row.dataset.pick === picked);
 }
 
-/** The next call in the order of the Calls table, which may stand on another page of it. */
-function step(by) {
-  const next = panel() ? panel().dataset[by > 0 ? "next" : "previous"] : document.querySelector("#panel-calls tr[data-pick]")?.dataset.pick;
-  if (next) select(next);
+let owed = 0; // steps that were asked for before it was known where they lead
+
+function step(by) { owed += by; stepOn(); }
+
+function stepOn() {
+  while (owed) {
+    const by = Math.sign(owed), next = neighbour(by);
+    if (next === undefined) return; // its panel will tell
+    owed = next ? owed - by : 0;
+    if (next) select(next);
+  }
+}
+
+/** The call beside the selected one in the order of the Calls table, which may stand on another page of it. */
+function neighbour(by) {
+  if (!picked) return document.querySelector("#panel-calls tr[data-pick]")?.dataset.pick ?? "";
+  if (panel()?.dataset.pick === picked) return panel().dataset[by > 0 ? "next" : "previous"];
+  const row = rowOf(picked);
+  return (by > 0 ? row?.nextElementSibling : row?.previousElementSibling)?.dataset.pick;
 }
 
 root.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey) return;
   const link = event.target.closest("a[data-pick]");
-  if (link) { event.preventDefault(); select(link.dataset.pick); }
+  if (link) { event.preventDefault(); choose(link.dataset.pick); }
   const page = event.target.closest("a[data-page-of]");
   if (page) {
     event.preventDefault();
     const name = page.dataset.pageOf === "events" ? "before" : page.dataset.pageOf;
     turnTo(name, new URL(page.href).searchParams.get(name));
   }
-  if (event.target.closest("[data-close=panel]")) { select(""); frame.focus(); }
+  if (event.target.closest("[data-close=panel]")) { choose(""); frame.focus(); }
 });
 
 function turnTo(name, page) {
@@ -162,7 +221,7 @@ tools.addEventListener("click", (event) => actions[event.target.closest("[data-d
 const keys = {
   f: actions.fit, l: actions.follow, p: actions.pause, "+": actions.in, "-": actions.out, ".": () => step(1), ",": () => step(-1),
   ArrowLeft: () => chart.pan(-0.15), ArrowRight: () => chart.pan(0.15),
-  Enter: () => panel()?.focus(), Escape: () => { select(""); frame.focus(); },
+  Enter: () => panel()?.focus(), Escape: () => { choose(""); frame.focus(); },
 };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
@@ -195,7 +254,7 @@ function hear(message) {
   if (message.events !== undefined) addEvents(message);
   chart.setClock(message.now);
   chart.setAxis(message.axis);
-  if (message.figure) chart.show(message.figure);
+  if (message.figure) chart.show(message.figure, message.type === "look");
   minimap.show(chart.range);
   mark();
   for (const element of [document.getElementById("stop"), button("follow")]) element?.toggleAttribute("hidden", !message.live);

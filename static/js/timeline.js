@@ -5,7 +5,7 @@
 import { coloured, onThemeChange } from "./tokens.js";
 
 const LEAST_PAUSE = 250;
-const LOOK_AFTER = 150;
+const LOOK_AFTER = 80; // keys that follow each other faster are one question
 const MOST_LABELS = 60;
 const MOST_OPEN = 20;
 const FOLLOWED_SECONDS = 20;
@@ -63,12 +63,13 @@ export class TimelineChart {
 
   freeze(isFrozen) { this.setClock(this.now()); this.isFrozen = isFrozen; }
 
-  show(figure) {
+  /** `isAsked`: the reader waits for it. */
+  show(figure, isAsked = false) {
     this.figure = figure;
     this.live = figure.live;
     this.onMerged(figure.merged);
     this.setAxis(figure.axis);
-    this.ask();
+    if (isAsked && !this.isHeld) this.drawSoon(); else this.ask();
   }
 
   setAxis(seconds) {
@@ -121,6 +122,8 @@ export class TimelineChart {
 
   draw() {
     if (!this.figure || !window.Plotly) return;
+    cancelAnimationFrame(this.framed);
+    this.framed = null;
     const { data, layout } = coloured({ data: this.figure.data, layout: this.figure.layout });
     layout.margin = { ...layout.margin, l: NARROW.matches ? SHIFT.l : layout.margin.l, r: NARROW.matches ? SHIFT.r : layout.margin.r };
     if (NARROW.matches) layout.yaxis.ticktext = layout.yaxis.ticktext.map((name) => SHORT_NAMES[name] ?? name.replace("Speculative", "Spec.").replace(/,.*/, ""));
@@ -194,8 +197,14 @@ export class TimelineChart {
 
   pick(pick) {
     if (pick === this.picked) return;
+    const isDrawn = this.holds(pick) || this.holds(this.picked);
     this.picked = pick;
-    if (this.figure) this.relayout();
+    if (isDrawn) this.drawSoon();
+  }
+
+  /** Whether anything in the chart belongs to it; bars that stand for many belong to none. */
+  holds(pick) {
+    return Boolean(pick) && (this.figure?.data.some((trace) => trace.customdata?.some((one) => one === pick || one[0] === pick)) || this.figure?.open.some((bar) => bar.pick === pick));
   }
 
   /** Moves along, without another zoom, until the moment is in sight. */
@@ -229,6 +238,9 @@ export class TimelineChart {
     this.draw();
     this.isOurs = false;
   }
+
+  /** In the next frame, however often it is asked for until then. */
+  drawSoon() { this.framed ??= requestAnimationFrame(() => this.relayout()); }
 
   toggleLinks() { this.links = !this.links; this.relayout(); return this.links; }
 

@@ -99,6 +99,42 @@ def test_zooming_into_a_long_session_brings_each_bar_from_the_server(visitors: V
     assert "calls=1" in page.url and "from=330" in page.url
 
 
+PRESS = """([key, times]) => {
+  const frame = document.getElementById("timeline");
+  for (let k = 0; k < times; k++) frame.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+}"""
+
+
+def test_keys_pressed_faster_than_the_server_answers_all_count(visitors: Visitors, operator: User) -> None:
+    page = visitors.page(operator)
+    page.route("**/calls/*/", lambda route: (page.wait_for_timeout(100), route.continue_()))
+    page.goto(f"/sessions/{long_session(120).pk}/")
+    page.wait_for_selector("#chart .bars .point")
+    page.evaluate(PRESS, [".", 48])
+    assert "call=48.0" in page.url  # without a panel: the row and the address do not wait for it
+    assert page.locator("tr.selected").get_attribute("data-pick") == "48.0"
+    page.evaluate(PRESS, [".", 4])  # over the end of the table's page
+    until(page, "location.search.includes('call=52.0')")
+    expect(page.locator("#call-panel")).to_have_attribute("data-pick", "52.0")
+    expect(page.locator("tr.selected")).to_have_attribute("data-pick", "52.0")
+    page.evaluate(PRESS, [",", 3])
+    until(page, "location.search.includes('call=49.0')")
+    expect(page.locator("#call-panel")).to_have_attribute("data-pick", "49.0")
+
+
+def test_the_panel_beside_the_selected_call_is_there_before_it_is_asked_for(visitors: Visitors, operator: User) -> None:
+    page = visitors.page(operator)
+    page.goto(f"/sessions/{store(example()).pk}/")
+    page.wait_for_selector("#chart .bars .point")
+    with page.expect_response("**/calls/2.0/"):
+        page.evaluate(PRESS, [".", 1])
+    expect(page.locator("#call-panel")).to_have_attribute("data-pick", "1.0")
+    page.wait_for_load_state("networkidle")
+    page.route("**/calls/2.0/", lambda route: route.abort())
+    page.evaluate(PRESS, [".", 1])
+    expect(page.locator("#call-panel")).to_have_attribute("data-pick", "2.0")
+
+
 def test_two_sessions_share_one_axis_and_one_range(visitors: Visitors, operator: User) -> None:
     page = visitors.page(operator)
     page.goto(f"/compare/?a={store(example()).pk}&b={long_session(60).pk}")

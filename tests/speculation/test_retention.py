@@ -73,7 +73,7 @@ def test_nothing_of_an_old_session_is_left_in_any_table_or_folder(transactional_
     assert not Session.objects.exists() and not SessionFigures.objects.exists() and not ToolFigures.objects.exists()
     assert list(settings.PASTE_WORLDS.iterdir()) == []
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'world%'")
+        cursor.execute("SELECT count(*) FROM pg_namespace WHERE nspname = %s", [session.world["schema"]])
         assert cursor.fetchone() == (0,)
     counts = {kind: count for kind, count in tally.counts.items() if count}
     assert counts.pop("bytes") >= len(MARKER)
