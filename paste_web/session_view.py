@@ -6,7 +6,7 @@ reader who looks elsewhere (see sight.py), with the log's table as a part. A tic
 and no chart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,17 @@ __all__ = ["SessionView", "may_read_payloads"]
 EVERYTHING = Sight()
 _begun: Shelf[UUID, tuple[Story, int]] = Shelf(most_things=64, most_bytes=32_000_000)
 """Stories of sessions that still run, as far as they were read, with their size. Who takes one has it alone."""
+CHANGED_BY_TIME = ("facts", "strip")
+TOUCHED_BY: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(
+        ["first_token", "tool_named", "arguments_sealed", "turn_queued", "turn_seated", "epoch_stepped"], ()
+    ),
+    **dict.fromkeys(
+        ["job_queued", "job_started", "job_ended", "job_preempted", "job_released", "job_discarded"], ("calls", "turns")
+    ),
+    "predicted": ("predictions",),
+}
+"""Kinds of entries that leave most of the page as it is; all others may change any part of it."""
 
 
 class SessionView:
@@ -93,7 +104,7 @@ class SessionView:
         """What has changed, or None where the log has not grown."""
         before = self.story.last_seq
         events = self.read()
-        return self._message("delta", before, events) if events else None
+        return self._message("delta", before, events, touched(event.kind for event in events)) if events else None
 
     def look(self, sight: Sight) -> dict[str, Any]:
         """What another sight shows. Of another range it is the chart alone, unless the log has grown."""
@@ -117,7 +128,7 @@ class SessionView:
     def tick(self) -> dict[str, Any]:
         """What time alone changes: figures so far, and the two bars."""
         parts = self.parts()
-        html = self._changed({name: parts.html(name) for name in ("facts", "strip")})
+        html = self._changed({name: parts.html(name) for name in CHANGED_BY_TIME})
         return {**self._frame("tick", self.story.last_seq, parts), "parts": html}
 
     def closed(self) -> dict[str, Any]:
@@ -125,17 +136,26 @@ class SessionView:
 
     def parts(self) -> SessionParts:
         """Every part of the page, as of this moment."""
-        return SessionParts(self.told(), self.sight, show_payloads=self.show_payloads, is_settled=self._settled is not None)
+        return SessionParts(
+            self.told(), self.sight, show_payloads=self.show_payloads, is_settled=self._settled is not None
+        )
 
     def told(self) -> Told:
         if self._settled is not None:
             return Told(self.session, self._settled.story, self._settled.figures, self._settled.now)
         return queries.told(self.session, self.story)
 
-    def _message(self, kind: str, after: int, events: Sequence[EventRecord]) -> dict[str, Any]:
+    def _message(
+        self, kind: str, after: int, events: Sequence[EventRecord], names: Sequence[str] = PARTS
+    ) -> dict[str, Any]:
         parts = self.parts()
-        html = self._changed({name: parts.html(name) for name in PARTS})
-        return {**self._frame(kind, after, parts), "parts": html, "events": self._event_rows(parts, events), "figure": parts.figure}
+        html = self._changed({name: parts.html(name) for name in names})
+        return {
+            **self._frame(kind, after, parts),
+            "parts": html,
+            "events": self._event_rows(parts, events),
+            "figure": parts.figure,
+        }
 
     def _event_rows(self, parts: SessionParts, events: Sequence[EventRecord]) -> str:
         """Rows to add to the log's table; none for who looks at an earlier part of it."""
@@ -159,8 +179,16 @@ class SessionView:
         return changed
 
 
+def touched(kinds: Iterable[str]) -> list[str]:
+    """The parts that such entries may have changed, beside what time alone changes. Rendering is what a watcher costs."""
+    changed = {part for kind in set(kinds) for part in TOUCHED_BY.get(kind, PARTS)}
+    return [part for part in PARTS if part in changed or part in CHANGED_BY_TIME]
+
+
 def _is_over(story: Story) -> bool:
-    return story.has_ended and not any(run.started_at is not None and run.ended_at is None for run in story.runs.values())
+    return story.has_ended and not any(
+        run.started_at is not None and run.ended_at is None for run in story.runs.values()
+    )
 
 
 def _in_words(told: Told) -> str:

@@ -1,11 +1,13 @@
 """What pages read. Every figure comes out of figures.py; here is only which rows go in."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.core.cache import cache
 from django.db.models import Aggregate, CharField, Count, F, FloatField, Q, QuerySet
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Cast, Extract
@@ -20,6 +22,7 @@ from speculation.story import Story
 from speculation.uncollected import uncollected
 
 LEAST_CALLS_FOR_USUAL = 20
+USUAL_KEPT_SECONDS = 30
 SESSIONS_A_PAGE = 50
 
 
@@ -72,11 +75,23 @@ def usual_of(session: Session, story: Story) -> dict[str, Any]:
     booked = getattr(session, "booked", None) if session.has_ended else None
     if booked is not None:
         return {"tools": {}, "queue": 0.0} | booked.usual
-    served = {call.tool for call in story.calls.values() if call.outcome != "requested"}
-    as_of = session.ended_at or timezone.now()
+    served = frozenset(call.tool for call in story.calls.values() if call.outcome != "requested")
     if not served:
         return {"tools": {}, "queue": 0.0}
-    return {"tools": usual_seconds(served, as_of), "queue": usual_queue_seconds(as_of)}
+    if session.ended_at is None:
+        return _usual_lately(served)
+    return {"tools": usual_seconds(served, session.ended_at), "queue": usual_queue_seconds(session.ended_at)}
+
+
+def _usual_lately(served: frozenset[str]) -> dict[str, Any]:
+    """What is usual hardly changes while a session runs, and its watchers ask several times a second."""
+    key = "usual-" + hashlib.sha256("\n".join(sorted(served)).encode()).hexdigest()
+    found = cache.get(key)
+    if found is None:
+        now = timezone.now()
+        found = {"tools": usual_seconds(served, now), "queue": usual_queue_seconds(now)}
+        cache.set(key, found, USUAL_KEPT_SECONDS)
+    return dict(found)
 
 
 def usual_seconds(tools: Iterable[str], as_of: datetime) -> dict[str, float]:

@@ -5,6 +5,8 @@ import re
 import pytest
 from django.test import Client
 
+from paste_web.session_parts import PARTS
+from paste_web.session_view import touched
 from speculation.models import ToolJob, ToolRecord
 from tests.paste_web.stored_sessions import a_user, append, store
 from tests.speculation.written_log import WrittenLog, example
@@ -146,3 +148,11 @@ def test_a_session_of_five_thousand_calls_has_a_page_of_bounded_size(operator):
         "1000.0",
         "1019.1",
     }
+
+
+def test_a_watcher_is_rendered_only_what_an_entry_may_have_changed() -> None:
+    assert touched(["first_token"]) == ["facts", "strip"]
+    assert touched(["predicted", "tool_named"]) == ["facts", "strip", "predictions"]
+    assert touched(["job_started"]) == ["facts", "strip", "calls", "turns"]
+    for kind in ("session_ended", "call_returned", "something_new"):
+        assert touched([kind]) == list(PARTS), "what is not known may change anything"
