@@ -156,7 +156,7 @@ def _following(source: Source, values: list[Any], keys: list[Hashable], used: An
 def transform(source: Source, value: Any) -> Any | Missing:
     """What the source makes of the value it selected."""
     if source.prefix or source.suffix:
-        return f"{source.prefix}{value}{source.suffix}"
+        return Missing("no single value") if isinstance(value, list | dict) else f"{source.prefix}{value}{source.suffix}"
     if not source.wrapper:
         return value
     return _WRAP[source.wrapper](value)

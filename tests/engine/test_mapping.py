@@ -79,6 +79,13 @@ def test_a_mapping_never_invents_a_value_it_cannot_point_to(known: tuple[Memory,
         assert piece.removeprefix(source.prefix).removesuffix(source.suffix) in told
 
 
+def test_nothing_is_composed_of_a_whole_list() -> None:
+    memory = Memory()
+    memory.observe(Event(EventKind.TOOL, 1, tool="look", status="ok", arguments={}, result={"id": ["0"]}))
+    found = resolve(parse_source('"#" + result(look).id + ""'), memory, "fetch", "id")
+    assert isinstance(found, Missing) and found.reason == "no single value"
+
+
 @QUICK
 @given(memories(), SCALARS)
 def test_every_discovered_source_leads_to_the_value_and_survives_its_text_form(
