@@ -21,9 +21,10 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models.functions import Now
 
-from speculation import events, jobs, locks
+from speculation import jobs, locks
 from speculation.decisions import newest_decisions, standing_ones
-from speculation.models import AgentProfile, Approval, ApprovalLevel, AuditEntry, JobStatus, ToolJob, ToolRecord
+from speculation.giving_up import give_up
+from speculation.models import AgentProfile, Approval, ApprovalLevel, AuditEntry, ToolJob, ToolRecord
 from speculation.terms import against_declaration, against_level, against_reason, against_terms
 from speculation.verdicts import RUNNING_LEVELS, newest_approval
 from tools.base import Tool
@@ -315,14 +316,9 @@ def _summary(approval: Approval | None) -> dict[str, Any] | None:
 
 
 def _give_up_older_jobs(tool: ToolRecord, approval: Approval | None, entry: AuditEntry | None) -> Change:
-    """Preempt or discard what is held under an older policy version. One session's lock at a time, in order of id."""
+    """Preempt or discard what is held under an older policy version."""
     older = ToolJob.objects.filter(
         tool=tool, call_id=None, status__in=jobs.HELD, policy_version__lt=tool.policy_version
     )  # fmt: skip
-    ended, stopping = 0, []
-    for session_id in sorted(set(older.values_list("session_id", flat=True))):
-        with events.writing(session_id) as log:
-            held = list(older.filter(session_id=session_id))
-            ended += jobs.drop_speculation(log, "revoked", held)
-        stopping += [job.pk for job in held if job.status == JobStatus.PREEMPTED and job.started_at is not None]
-    return Change(tool, approval, ended, stopping, entry.at if entry else None)
+    given_up = give_up(older, "revoked", entry.at if entry else None)
+    return Change(tool, approval, given_up.ended, given_up.stopping, given_up.at)

@@ -26,7 +26,9 @@ USUAL_KEPT_SECONDS = 30
 SESSIONS_A_PAGE = 50
 
 
-class _Median(Aggregate):
+class Median(Aggregate):
+    """The median, as PostgreSQL has it: between the two middle values where there are two."""
+
     function = "percentile_cont"
     template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
     output_field = FloatField()
@@ -100,7 +102,7 @@ def usual_seconds(tools: Iterable[str], as_of: datetime) -> dict[str, float]:
         _authoritative(as_of)
         .filter(tool__name__in=list(tools))
         .values("tool__name")
-        .annotate(runs=Count("pk"), usual=_Median(Extract(F("ended_at") - F("started_at"), "epoch")))
+        .annotate(runs=Count("pk"), usual=Median(Extract(F("ended_at") - F("started_at"), "epoch")))
         .filter(runs__gte=LEAST_CALLS_FOR_USUAL)
     )
     return {row["tool__name"]: row["usual"] for row in rows.order_by()}
@@ -109,7 +111,7 @@ def usual_seconds(tools: Iterable[str], as_of: datetime) -> dict[str, float]:
 def usual_queue_seconds(as_of: datetime) -> float:
     """Median queue wait of calls in sessions without speculation; 0 until there are 20."""
     waits = _authoritative(as_of).filter(session__arm__in=[Arm.HOLDOUT, Arm.OFF], attempt=1)
-    row = waits.aggregate(runs=Count("pk"), usual=_Median(Extract(F("started_at") - F("created_at"), "epoch")))
+    row = waits.aggregate(runs=Count("pk"), usual=Median(Extract(F("started_at") - F("created_at"), "epoch")))
     return float(row["usual"]) if row["runs"] >= LEAST_CALLS_FOR_USUAL else 0.0
 
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Aggregate, Count, F, FloatField, Sum
+from django.db.models import Count, F, FloatField, Sum
 from django.db.models.functions import Cast, NullIf
 
 from speculation.figures import WASTE_REASONS
 from speculation.models import Arm, ToolFigures, ToolJob, ToolRecord
+from speculation.queries import Median
 from speculation.savings import COUNTED, booked
 from speculation.shadow_savings import WINDOW
 
@@ -79,12 +80,6 @@ class Evidence:
         return min(1.0, self.decode_seconds / self.run_seconds)
 
 
-class _Median(Aggregate):
-    function = "percentile_cont"
-    template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
-    output_field = FloatField()
-
-
 def evidence(tool: ToolRecord, now: datetime, agent_id: int | None = None) -> Evidence:
     """Of one agent's sessions, or of all."""
     rows = ToolFigures.objects.filter(
@@ -117,7 +112,7 @@ def _decode_seconds(tool: ToolRecord, now: datetime, agent_id: int | None) -> fl
     rows = booked(now - WINDOW).exclude(session__arm=Arm.OFF)
     rows = rows.filter(session__agent=agent_id) if agent_id else rows.filter(session__agent__in=tool.agents.all())
     a_turn = F("decode_seconds") / Cast(NullIf(F("turns"), 0), FloatField())
-    median: float | None = rows.aggregate(median=_Median(a_turn))["median"]
+    median: float | None = rows.aggregate(median=Median(a_turn))["median"]
     return median
 
 

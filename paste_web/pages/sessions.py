@@ -27,6 +27,8 @@ SPECULATION = [
     ("shadow", "shadow: predict, run nothing"),
 ]
 FILTERS = {"q": "text", "agent": "agent", "status": "state", "arm": "speculation", "since": "from", "until": "to"}
+MOMENTS = ("since", "until")
+"""What cannot be read as one narrows nothing, so no chip says that it does."""
 COLUMNS = [
     ("", "Session", ""),
     ("agent", "Agent", "later"),
@@ -201,7 +203,7 @@ def _chips(request: HttpRequest) -> list[dict[str, str]]:
     """What narrows the list, each with the address that removes it."""
     chips = []
     for name in FILTERS:
-        if value := request.GET.get(name):
+        if (value := request.GET.get(name)) and (name not in MOMENTS or _moment(value)):
             rest = request.GET.copy()
             del rest[name]
             rest.pop("page", None)

@@ -235,3 +235,10 @@ def test_the_list_asks_as_often_for_ten_ended_sessions_as_for_one(operator):
     for _ in range(9):
         store(example())
     assert queries() == one
+
+
+def test_a_time_that_cannot_be_read_narrows_nothing_and_no_chip_says_so(client: Client) -> None:
+    client.force_login(a_user("eve"))
+    text = client.get("/sessions/?since=yesterday&until=2026-11-24T14:05").content.decode()
+    assert "yesterday" not in text.replace("since=yesterday", "") and "to: 2026-11-24T14:05" in text
+    assert 'name="until" value="2026-11-24T14:05"' in text and 'name="since" value=""' in text
