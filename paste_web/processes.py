@@ -107,8 +107,10 @@ def _worker(queue: str, pool: str, concurrency: int, *more: str) -> Program:
     options = ["-Q", queue, "-n", f"{queue}@%h", "-P", pool, "-c", str(concurrency), "-l", "WARNING", *more]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     arguments = [sys.executable, "-m", "celery", "-A", "paste_web.celery", "worker", *options, *quiet]
-    # Warm, then cold: what is cut off is recovered from its lease at the next start.
-    return Program(queue, arguments, stop_signals=(signal.SIGTERM, signal.SIGQUIT), patience_seconds=3.0)
+    # Warm, then cold, which only processes can be; threads are killed with theirs. What is cut off is recovered from its
+    # lease at the next start.
+    politely = (signal.SIGTERM, signal.SIGQUIT) if pool == "prefork" else (signal.SIGTERM,)
+    return Program(queue, arguments, stop_signals=politely, patience_seconds=3.0)
 
 
 def agents_worker(concurrency: int = 32) -> Program:

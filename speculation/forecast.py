@@ -2,8 +2,9 @@
 
 At the start of a turn the predictor names candidates; while the turn streams they are weighed anew with what was written
 so far, what has become worth it is launched, and what the model has refuted is stopped. Where chains are allowed, what
-guesses have found is supposed to be asked for, and what would follow is launched too. All of that happens on a thread
-beside, at most one a session, and the stream is never held up: what it tells last wins.
+guesses have found is supposed to be asked for, and what would follow is launched too. Where real calls want all slots
+there is, nothing of this happens until one may be free. All of it is on a thread beside, at most one a session, and the
+stream is never held up: what it tells last wins.
 """
 
 import logging
@@ -16,7 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from speculation import events, jobs, learning, scheduler
+from speculation import events, jobs, learning, resting, scheduler
 from speculation.agent.types import Message, ModelEvent, RequestedCall
 from speculation.asked import AskedCall
 from speculation.engine.chains import chained
@@ -28,6 +29,7 @@ from speculation.engine.types import Event, EventKind, Prediction
 from speculation.engine.utility import bid_for
 from speculation.events import SessionLost
 from speculation.findings import Findings
+from speculation.lately_wanted import are_all_wanted
 from speculation.listening import StreamedTurn
 from speculation.models import Arm, Session, ToolJob
 from speculation.permits import Permits
@@ -67,6 +69,8 @@ class Forecast:
         self._reasons: dict[str, str] = {}
         self._streamed: StreamedTurn | None = None
         self._sharpener: Sharpener | None = None
+        self._is_resting = False
+        self._unseen: list[Event] = []
         self._offers: Counter[str] = Counter()
         self._to_check: list[ToolJob] = []
         self._launched: dict[str, ToolJob] = {}
@@ -122,12 +126,16 @@ class Forecast:
         """The reason that nothing was speculated which may answer this call, as far as the forecast knows it."""
         if self.session.arm == Arm.OFF:
             return "speculation is off"
+        if self._is_resting:
+            return Refused.NO_FREE_SLOT
         known = (self._reasons[fingerprint] for fingerprint in asked.fingerprints if fingerprint in self._reasons)
         return next(known, asked.reason)
 
     def _observe(self, event: Event) -> None:
+        """Noted here, where the agent waits; the predictor studies it beside the next turn, if that is forecast at all."""
         self.settle()
-        self.predictor.observe(event)
+        if self.session.arm != Arm.OFF:
+            self._unseen.append(event)
         self.remember(event)
 
     def remember(self, event: Event) -> None:
@@ -140,8 +148,12 @@ class Forecast:
         turn = streamed.turn
         try:
             if is_begin:
-                self._speculate(turn)
+                self._reasons, self._offers = {}, Counter()
                 self._check_served()
+            if self._sharpener is None:
+                self._is_resting = resting.of_this_process.is_on or are_all_wanted()
+                if not self._is_resting:
+                    self._speculate(turn)
             while (evidence := streamed.take()) is not None:
                 is_news = self._weigh(turn, evidence)
                 self._look_further(turn, is_news)
@@ -153,8 +165,10 @@ class Forecast:
             connection.close()
 
     def _speculate(self, turn: int) -> None:
-        """What is likely before the model has written anything."""
-        self._reasons, self._offers = {}, Counter()
+        """What is likely by what came before the turn."""
+        unseen, self._unseen = self._unseen, []
+        for event in unseen:
+            self.predictor.observe(event)
         predictions, abstentions = self.predictor.predict(CANDIDATES, only_reads=True)
         if self.chain_depth > 1:
             self.findings.look()
@@ -231,6 +245,8 @@ class Forecast:
         forecasted = self._judge(turn, predictions, abstained)
         launched = scheduler.speculate(self.session.pk, self.session.attempt, forecasted)
         self._reasons |= launched.refused
+        if launched.pool_free_slots is not None:
+            resting.of_this_process.found(launched.pool_free_slots)
         held = [fingerprint for fingerprint, reason in launched.refused.items() if reason == Refused.ALREADY_HELD]
         self._offers |= Counter(dict.fromkeys([*held, *(job.fingerprint for job in launched.jobs)], MOST_OFFERS))
         self._launched = dict(list(self._launched.items())[-MOST_WATCHED:])

@@ -13,8 +13,9 @@ from django.db.models import Count, Q, Sum
 from django.db.models.functions import Now
 
 from speculation.ids import drawn_after
+from speculation.lately_wanted import lately_wanted
 from speculation.models import JobStatus, ToolJob, ToolRecord, WorkerPool
-from speculation.slack import holding_a_slot
+from speculation.slack import holding_a_slot, kept_for_calls
 
 MOST_DRAWN = 48
 """Slots of a pool that are drawn one by one; of larger pools the page says numbers."""
@@ -37,8 +38,14 @@ class Slots:
 
     @property
     def free_for_guesses(self) -> int:
-        """What admission would still give away: above the reserve, and not promised to what is queued."""
-        return max(0, self.free - self.pool.reserved - self.real_queued - self.guesses_queued)
+        """What admission would still give away."""
+        kept = kept_for_calls(self.pool, self.real + self.real_queued)
+        return max(0, self.pool.slots - kept - self.guesses - self.letting_go - self.guesses_queued)
+
+    @property
+    def lately_wanted(self) -> int:
+        """Slots that were enough for the real calls of the last half minute, but for a tenth of it."""
+        return lately_wanted(self.pool)
 
     @property
     def drawn(self) -> Sequence[str]:

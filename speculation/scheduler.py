@@ -15,7 +15,7 @@ from django.db import transaction
 
 from speculation import breakers_open, events, jobs, locks, new_jobs, slack
 from speculation.asked import AskedCall
-from speculation.engine.scheduling import Refused, Verdict, admit
+from speculation.engine.scheduling import Refused, Slack, Verdict, admit
 from speculation.engine.types import Prediction, ToolTraits
 from speculation.engine.utility import Bid
 from speculation.events import SessionLog
@@ -64,6 +64,8 @@ class Launched:
 
     jobs: Sequence[ToolJob] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    pool_free_slots: int | None = None
+    """Free for anybody's guess, before these; None where nobody looked."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,8 @@ def speculate(session_id: UUID, attempt: int, forecasted: Forecasted) -> Launche
         pool = locks.hold_pool(POOL)
         with events.writing(session_id, attempt=attempt, scopes=scopes) as log:
             offers = [offer for offer in forecasted.offers if _is_current(log, forecasted, offer, tools)]
-            verdicts = _admit(log, pool, offers)
+            free = _slack_for(log, pool, offers)
+            verdicts = admit([offer.bid for offer in offers], free, {offer.traits.name: offer.traits for offer in offers})
             by_fingerprint = {offer.spec.fingerprint: offer for offer in offers}
             made = {
                 verdict.bid.fingerprint: job
@@ -232,7 +235,7 @@ def speculate(session_id: UUID, attempt: int, forecasted: Forecasted) -> Launche
             }
             _tell_predicted(log, forecasted, verdicts, made)
     refused = {verdict.bid.fingerprint: _word(verdict, made) for verdict in verdicts if verdict.bid.fingerprint not in made}
-    return Launched(list(made.values()), refused)
+    return Launched(list(made.values()), refused, free.pool_free_slots)
 
 
 def _word(verdict: Verdict, made: Mapping[str, ToolJob]) -> str:
@@ -250,14 +253,13 @@ def _is_current(log: SessionLog, forecasted: Forecasted, offer: Offer, tools: Ma
     return same_policy and log.session.epoch == forecasted.epoch and not log.is_changing
 
 
-def _admit(log: SessionLog, pool: WorkerPool, offers: Sequence[Offer]) -> list[Verdict]:
+def _slack_for(log: SessionLog, pool: WorkerPool, offers: Sequence[Offer]) -> Slack:
     capacities = {offer.spec.tool.name: offer.capacity for offer in offers}
     fingerprints = [offer.spec.fingerprint for offer in offers]
-    traits = {offer.spec.tool.name: offer.traits for offer in offers}
     budget = Budget(settings.PASTE_SPECULATION_SECONDS_A_SESSION, settings.PASTE_SPECULATION_SECONDS_A_MINUTE)
     free = slack.measure(pool, log.session, capacities, fingerprints, budget)
     broken = breakers_open.refusals([offer.spec.tool for offer in offers], log.session.agent_id)
-    return admit([offer.bid for offer in offers], replace(free, broken=broken), traits)
+    return replace(free, broken=broken)
 
 
 def _launch(log: SessionLog, verdict: Verdict, offer: Offer) -> ToolJob | None:

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from speculation import jobs
 from speculation.engine.scheduling import QueuedJob, Slack
+from speculation.lately_wanted import lately_wanted
 from speculation.models import JobStatus, Session, ToolJob, WorkerPool
 
 MOST_PER_SESSION = 4
@@ -71,13 +72,17 @@ def measure(
         fingerprint__in=list(fingerprints),
         status__in=(*jobs.HELD, JobStatus.FAILED),
     )
+    queued = [
+        QueuedJob(str(pk), utility, expected_seconds, tool)
+        for pk, _, tool, status, call_id, utility, expected_seconds in busy
+        if status == JobStatus.QUEUED and call_id is None
+    ]
+    real = sum(row[4] is not None for row in busy)
+    free = pool.slots - kept_for_calls(pool, real) - (len(busy) - real)
     return Slack(
-        free_slots=max(0, min(pool.slots - pool.reserved - len(busy), MOST_PER_SESSION - of_this_session)),
-        queued=[
-            QueuedJob(str(pk), utility, expected_seconds, tool)
-            for pk, _, tool, status, call_id, utility, expected_seconds in busy
-            if status == JobStatus.QUEUED and call_id is None
-        ],
+        free_slots=max(0, min(free, MOST_PER_SESSION - of_this_session)),
+        pool_free_slots=max(0, free + len(queued)),
+        queued=queued,
         held=frozenset(held.values_list("fingerprint", flat=True)),
         tool_free={tool: one.for_guesses - by_tool[tool] for tool, one in capacities.items()},
         tool_wait_seconds=_waits(capacities),
@@ -86,6 +91,13 @@ def measure(
         paused=pool.is_paused,
         throttled=frozenset(one for one in fingerprints if _share_of(session, one) * 100 < pool.throttle_percent),
     )
+
+
+def kept_for_calls(pool: WorkerPool, real: int) -> int:
+    """Slots that guesses leave to real calls: those that `real` calls hold or wait for and the reserve, or what calls
+    have lately wanted where that is more.
+    """
+    return max(real + pool.reserved, lately_wanted(pool))
 
 
 def _share_of(session: Session, fingerprint: str) -> float:

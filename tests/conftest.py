@@ -12,11 +12,15 @@ import pytest
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
+from django.test import TransactionTestCase
+from pytest_django import DjangoDbBlocker
 
 from paste_web import celery_app, environment
 from paste_web.postgres_server import start_postgres
 from paste_web.valkey_server import start_valkey
+from speculation import resting
 from speculation.notices import stop_listening
+from tests.clearing import Clearing
 
 pytest_plugins = ["tests.workers", "tests.browser"]
 
@@ -27,8 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    """What a page keeps for some seconds belongs to the test before."""
+    """What a page, or a forecast, keeps for some seconds belongs to the test before."""
     cache.clear()
+    resting.of_this_process.found(free_slots=1)
 
 
 HOME = Path(os.environ["PASTE_HOME"])  # set by tests/environment.py, before anything read the settings
@@ -55,6 +60,16 @@ def database_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(database_url: str) -> None:
     """pytest-django asks for this before it prepares the test database."""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """After pytest-django's own: what a test commits is removed quickly."""
+    with django_db_blocker.unblock():
+        clearing = Clearing(TransactionTestCase._fixture_teardown)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda test: clearing.clear(test))
+        yield
 
 
 @pytest.fixture(scope="session")

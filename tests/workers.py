@@ -13,6 +13,7 @@ from django.conf import settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 READY = "ready."
+PATIENCE_AT_THE_END_SECONDS = 3.0
 
 
 class Worker:
@@ -54,11 +55,16 @@ class Worker:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def stop(self) -> None:
+    def terminate(self) -> None:
+        """Ask it to end, which it does once its jobs have ended."""
+        if self.process.poll() is None:
+            self.process.terminate()
+
+    def stop(self, patience_seconds: float = 15.0) -> None:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(15)
+                self.process.wait(patience_seconds)
             except subprocess.TimeoutExpired:
                 self.kill()
 
@@ -90,8 +96,11 @@ class Workers:
         return worker
 
     def stop(self) -> None:
+        """All at once; a worker whose job would go on for ever is killed soon."""
         for worker in self._all:
-            worker.stop()
+            worker.terminate()
+        for worker in self._all:
+            worker.stop(PATIENCE_AT_THE_END_SECONDS)
 
 
 @pytest.fixture

@@ -29,6 +29,12 @@ ARMS = {"off": Arm.OFF, "all_wrong": Arm.ON, "off_again": Arm.OFF}
 MOST_RISE = 0.01
 MOST_CONTROL_WIDTH = 0.02
 LONGEST_BLOCK_SECONDS = 300.0
+GAP_ORDER = 4
+"""Of the gaps between arrivals. Of order 1, exponential ones, a block with a bunch of arrivals queues for most of its time, which
+multiplies every small difference: over 17 blocks the control's interval was 3.9 % wide."""
+WARM_UPS = 2
+"""A call holds its slot for longer than its tool takes, the more so the busier the processors are: its first measure is of the
+pace by the tool's time, its second of about the pace that is wanted."""
 
 
 @dataclass
@@ -38,6 +44,8 @@ class Lived:
     means: list[float] = field(default_factory=list)
     """Mean task seconds of each block."""
     task_seconds: list[float] = field(default_factory=list)
+    run_seconds: list[float] = field(default_factory=list)
+    """Of each real call that nothing served early: how long it held its slot."""
     uses: list[float] = field(default_factory=list)
     """Share of all slots that real calls used while sessions arrived, of each block."""
     guesses: int = 0
@@ -57,21 +65,36 @@ def harm_document(choices: LiveChoices, tell: Callable[[str], object]) -> dict[s
         stage.start_tools(processes, SLOTS)
         stage.start_agents(processes, max(32, choices.sessions))
         root = stage.new_folder()
-        live_block(agent, root, Arm.OFF, choices, "warm-up", Lived(), processes)
+        run_seconds = SHAPE.tool_seconds
+        for number in range(WARM_UPS):
+            warm = Lived()
+            live_block(agent, root, Arm.OFF, choices, run_seconds, f"warm-up {number}", warm, processes)
+            run_seconds = fmean(warm.run_seconds)
+            tell(f"harm: warm-up {number + 1} of {WARM_UPS}: a real call runs {run_seconds:.3f} s")
         for number in range(choices.pairs):
-            tell(f"harm: block {number + 1} of {choices.pairs}")
             for name in rng.sample(list(ARMS), len(ARMS)):
-                live_block(agent, root, ARMS[name], choices, str(number), lived[name], processes)
-    return {**setting(choices), **compared(lived)}
+                live_block(agent, root, ARMS[name], choices, run_seconds, str(number), lived[name], processes)
+            tell(f"harm: block {number + 1} of {choices.pairs}: {_so_far(lived)}")
+    return {**setting(choices), "run_seconds": round(run_seconds, 4), **compared(lived)}
 
 
 def live_block(
-    agent: AgentProfile, root: Path, arm: Arm, choices: LiveChoices, block: str, lived: Lived, processes: Processes
+    agent: AgentProfile,
+    root: Path,
+    arm: Arm,
+    choices: LiveChoices,
+    run_seconds: float,
+    block: str,
+    lived: Lived,
+    processes: Processes,
 ) -> None:
-    """Submit the block's sessions as they arrive, wait for their ends, and add what they took."""
+    """Submit the block's sessions as they arrive, wait for their ends, and add what they took.
+
+    run_seconds: how long a real call holds its slot, on which the pace of the arrivals rests.
+    """
     rng = random.Random(f"{choices.seed} {block}")
     shape = replace(SHAPE, calls=choices.session_calls)
-    arrivals = _arrivals(rng, choices)
+    arrivals = _arrivals(rng, choices, run_seconds)
     began_at = time.monotonic()
     sessions = []
     for arrives_at in arrivals:
@@ -84,12 +107,12 @@ def live_block(
     _add_jobs(ended, lived)
 
 
-def _arrivals(rng: random.Random, choices: LiveChoices) -> list[float]:
-    """Seconds from the block's beginning; exponential gaps, so that real calls use that share of the slots."""
-    mean_gap = choices.session_calls * SHAPE.tool_seconds / (choices.use * SLOTS)
+def _arrivals(rng: random.Random, choices: LiveChoices, run_seconds: float) -> list[float]:
+    """Seconds from the block's beginning; gamma gaps of that order, so that real calls use that share of the slots."""
+    mean_gap = choices.session_calls * run_seconds / (choices.use * SLOTS)
     moments = [0.0]
     while len(moments) < choices.sessions:
-        moments.append(moments[-1] + rng.expovariate(1 / mean_gap))
+        moments.append(moments[-1] + rng.gammavariate(GAP_ORDER, mean_gap / GAP_ORDER))
     return moments
 
 
@@ -100,6 +123,7 @@ def _add_jobs(sessions: Sequence[Session], lived: Lived) -> None:
     within = sum(max(0.0, (min(end, last) - max(start, first)).total_seconds()) for start, end in real)
     if last > first:
         lived.uses.append(within / SLOTS / (last - first).total_seconds())
+    lived.run_seconds += [(end - start).total_seconds() for start, end in real.filter(promoted_at=None)]
     guesses = jobs.filter(call_id=None)
     lived.guesses += guesses.count()
     spent = guesses.aggregate(seconds=Sum(F("ended_at") - F("started_at")))["seconds"]
@@ -120,6 +144,18 @@ def compared(lived: dict[str, Lived]) -> dict[str, Any]:
         "control": control.to_json(),
         "verdict": verdict(rise, control),
     }
+
+
+def _so_far(lived: dict[str, Lived]) -> str:
+    """So that a run that is broken off has told something."""
+    compared_so_far = compared(lived)
+    means = ", ".join(f"{name} {one.means[-1]:.3f} s" for name, one in lived.items())
+    return f"{means}; rise {_percents(compared_so_far['rise'])}, control {_percents(compared_so_far['control'])} so far"
+
+
+def _percents(interval: dict[str, Any]) -> str:
+    low, high = ("?" if interval[end] is None else f"{interval[end]:+.2%}" for end in ("low", "high"))
+    return f"{interval['mean']:+.2%} ({low} to {high})"
 
 
 def verdict(rise: Interval, control: Interval) -> dict[str, Any]:
@@ -154,6 +190,7 @@ def setting(choices: LiveChoices) -> dict[str, Any]:
         "use": choices.use,
         "slots": SLOTS,
         "reserved": RESERVED,
+        "gap_order": GAP_ORDER,
         "calls_a_session": choices.session_calls,
         "model_seconds": SHAPE.model_seconds,
         "tool_seconds": SHAPE.tool_seconds,

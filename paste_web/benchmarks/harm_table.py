@@ -9,8 +9,8 @@ from speculation.text_table import text_table
 def harm_text(section: Mapping[str, Any]) -> str:
     head = (
         f"{section['pairs']} blocks, lived by each arm in drawn order, of {section['sessions_a_block']} sessions that arrive at "
-        f"drawn moments (exponential, seed {section['seed']}) so that real calls use {section['use']:.0%} of "
-        f"{section['slots']} slots ({section['reserved']} of them never for guesses). A session: {section['calls_a_session']} "
+        f"drawn moments (gaps of a gamma distribution of order {section['gap_order']}, seed {section['seed']}) so that real calls use {section['use']:.0%} of "
+        f"{section['slots']} slots ({section['reserved']} of them never for guesses), of which a call holds one for {section['run_seconds']:.3f} s as measured in the warm-up. A session: {section['calls_a_session']} "
         f"calls of {section['tool_seconds']:g} s on average ({section['busy_share']:.0%} of it computing), "
         f"{section['model_seconds']:g} s of the model before each and after the last. all_wrong: up to three guesses a turn, "
         "none of which is ever asked for; served are only calls that the model had already written out, a moment before it "

@@ -58,6 +58,9 @@ class Slack:
     """What is free for speculation at this moment, above all reserves for authoritative calls."""
 
     free_slots: int
+    """For this session's guesses."""
+    pool_free_slots: int = 1
+    """For anybody's. What is queued is counted as free: a better guess may replace it."""
     queued: Sequence[QueuedJob] = ()
     """This pool's queued speculation; running jobs are never replaced by guesses, finished ones hold no slot."""
     held: frozenset[str] = frozenset()
