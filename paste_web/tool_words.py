@@ -13,11 +13,12 @@ OUTSIDE = "sends arguments to an outside party"
 
 
 def would_save_words(worth: WouldSave) -> str:
-    """`would save about 2.4 s a session (at least 1.7 s, n 31)`: of the shadow."""
-    return (
-        f"would save about {duration(worth.mean_seconds)} a session "
-        f"(at least {duration(worth.least_seconds)}, n {worth.sessions})"
-    )
+    """`would save about 2.4 s a session (at least 1.7 s, n 31)`: of the shadow. Too few sessions tell no least."""
+    if worth.least_seconds > 0:
+        sure = f"at least {duration(worth.least_seconds)}, n {worth.sessions}"
+    else:
+        sure = f"n {worth.sessions}: too few to say what at least"
+    return f"would save about {duration(worth.mean_seconds)} a session ({sure})"
 
 
 def title(item: QueueItem) -> str:

@@ -53,6 +53,7 @@ from channels.layers import get_channel_layer
 from django.db import connection, transaction
 from django.db.models import F, Q
 
+from speculation import rows
 from speculation.models import JobStatus, ResourceScope, Session, ToolJob
 
 logger = logging.getLogger(__name__)
@@ -180,7 +181,7 @@ def writing(
 
 def _locked(session_id: UUID) -> Session:
     """As text: composing the statement anew would cost more than asking it. Raises Session.DoesNotExist."""
-    for session in Session.objects.raw("SELECT * FROM speculation_session WHERE id = %s FOR NO KEY UPDATE", [session_id]):
+    for session in rows.read(Session, "SELECT * FROM speculation_session WHERE id = %s FOR NO KEY UPDATE", [session_id]):
         return session
     raise Session.DoesNotExist
 

@@ -8,6 +8,7 @@ stream is never held up: what it tells last wins.
 """
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -33,6 +34,7 @@ from speculation.lately_wanted import are_all_wanted
 from speculation.listening import StreamedTurn
 from speculation.models import Arm, Session, ToolJob
 from speculation.permits import Permits
+from speculation.resting import REST_SECONDS
 from speculation.scheduler import Forecasted, Offer
 from speculation.specs import JobSpec
 from speculation.toolbox import Toolbox
@@ -70,6 +72,7 @@ class Forecast:
         self._streamed: StreamedTurn | None = None
         self._sharpener: Sharpener | None = None
         self._is_resting = False
+        self._rests_until = 0.0
         self._unseen: list[Event] = []
         self._offers: Counter[str] = Counter()
         self._to_check: list[ToolJob] = []
@@ -111,7 +114,9 @@ class Forecast:
     def hear(self, event: ModelEvent) -> None:
         """A piece of the turn that streams. Returns at once, whatever it leads to."""
         streamed = self._streamed
-        if streamed is not None and streamed.hear(event) and (self._pending is None or self._pending.done()):
+        if streamed is None or not streamed.hear(event) or time.monotonic() < self._rests_until:
+            return
+        if self._pending is None or self._pending.done():
             self._pending = _beside.submit(self._follow, streamed)
 
     def settle(self) -> None:
@@ -154,7 +159,8 @@ class Forecast:
                 self._is_resting = resting.of_this_process.is_on or are_all_wanted()
                 if not self._is_resting:
                     self._speculate(turn)
-            while (evidence := streamed.take()) is not None:
+                self._rests_until = time.monotonic() + REST_SECONDS if self._is_resting else 0.0
+            while not self._is_resting and (evidence := streamed.take()) is not None:
                 is_news = self._weigh(turn, evidence)
                 self._look_further(turn, is_news)
         except (SessionLost, DatabaseError) as problem:

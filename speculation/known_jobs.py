@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from speculation import rows
 from speculation.asked import AskedCall
 from speculation.models import Session, ToolJob
 
@@ -21,7 +22,7 @@ def known_jobs(session: Session, asked: Sequence[AskedCall]) -> list[ToolJob]:
     """The calls' own jobs, then the newest guesses that may answer them; each with the tool of the call it is known for."""
     fingerprints = sorted({fingerprint for call in asked for fingerprint in call.fingerprints})
     call_ids = [call.call_id for call in asked]
-    known = list(ToolJob.objects.raw(_KNOWN_JOBS, [session.pk, call_ids, fingerprints, MOST_GUESSES * len(asked)]))
+    known = rows.read(ToolJob, _KNOWN_JOBS, [session.pk, call_ids, fingerprints, MOST_GUESSES * len(asked)])
     tools = {call.spec.tool.pk: call.spec.tool for call in asked}
     for job in known:
         if job.tool_id in tools:

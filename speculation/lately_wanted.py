@@ -11,7 +11,7 @@ from speculation.jobs import POOL
 from speculation.models import WorkerPool
 
 KNOWN_FOR_SECONDS = 1.0
-LONGEST_RUN_SECONDS = 120.0
+LONGEST_RUN_SECONDS = 60.0
 """A call that has run for longer is still counted as busy, but not any more once it has ended."""
 
 _INTERVALS = """

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from speculation import rows
 from speculation.models import ToolRecord, WorkerPool
 
 # Whoever shares a row lets later sharers in past somebody who waits to change it, for seconds when there are many: a
@@ -27,12 +28,12 @@ SELECT *, pg_advisory_xact_lock(%s, id::int) AS turn FROM speculation_toolrecord
 def share_tools(tool_ids: Iterable[int]) -> dict[int, ToolRecord]:
     """Tools whose policy cannot change until this transaction ends."""
     wanted = sorted(set(tool_ids))
-    return {tool.pk: tool for tool in ToolRecord.objects.raw(_SHARE_TOOLS, [_TURN, wanted])} if wanted else {}
+    return {tool.pk: tool for tool in rows.read(ToolRecord, _SHARE_TOOLS, [_TURN, wanted])} if wanted else {}
 
 
 def hold_tool(tool_id: int) -> ToolRecord:
     """The tool, locked against every reader of its policy: for whoever changes a decision. Raises DoesNotExist."""
-    for tool in ToolRecord.objects.raw(_HOLD_TOOL, [_TURN, tool_id]):
+    for tool in rows.read(ToolRecord, _HOLD_TOOL, [_TURN, tool_id]):
         return tool
     raise ToolRecord.DoesNotExist
 

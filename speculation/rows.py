@@ -7,7 +7,8 @@ None). So texts are kept by their shape, with places for the plain values.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
@@ -18,6 +19,7 @@ from django.db.models.sql import UpdateQuery
 PLAIN = (str, int, float, UUID)
 """Types whose values the driver takes as they are. A bool is none: Django writes conditions of it out."""
 MOST_SHAPES = 512
+Row = TypeVar("Row", bound=models.Model)
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,48 @@ def insert(row: models.Model, computed: Mapping[str, tuple[str, Sequence[Any]]])
     row._state.db = DEFAULT_DB_ALIAS
 
 
+def read(model: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
+    """The rows that a statement gives; columns that the model has not are left out.
+
+    What `Manager.raw` does, which looks up anew each time which column is which field and how it is converted.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        columns = _columns(model, tuple(column.name for column in cursor.description))
+        return [
+            model.from_db(DEFAULT_DB_ALIAS, columns.names, columns.values(row)) for row in cursor.fetchall()
+        ]
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which values of a row are fields of a model, and what makes Python's values of them where the driver does not."""
+
+    names: Sequence[str]
+    places: Sequence[int]
+    converters: Sequence[tuple[int, Callable[..., Any], Any]]
+
+    def values(self, row: Sequence[Any]) -> list[Any]:
+        values = [row[place] for place in self.places]
+        for number, convert, expression in self.converters:
+            values[number] = convert(values[number], expression, connection)
+        return values
+
+
+@cache
+def _columns(model: type[models.Model], names: tuple[str, ...]) -> _Columns:
+    """In the order of the model's fields, as `Model.from_db` wants them."""
+    fields = [field for field in model._meta.concrete_fields if field.column in names]
+    converters = []
+    for number, field in enumerate(fields):
+        expression = field.get_col(model._meta.db_table)
+        found = [*connection.ops.get_db_converters(expression), *expression.get_db_converters(connection)]
+        converters += [(number, convert, expression) for convert in found]
+    return _Columns([field.attname for field in fields], [names.index(field.column) for field in fields], converters)
+
+
 def _read_back(row: models.Model, sql: str, parameters: Sequence[Any]) -> bool:
-    found = list(type(row)._default_manager.raw(sql, parameters))
+    found = read(type(row), sql, parameters)
     for fresh in found:
         for column in row._meta.concrete_fields:
             setattr(row, column.attname, getattr(fresh, column.attname))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from channels.layers import channel_layers
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
@@ -84,6 +85,7 @@ def broker_url() -> Iterator[str]:
     server = start_valkey(HOME / "valkey.log")
     settings.PASTE_BROKER_URL = server.url
     settings.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] = [server.url]
+    channel_layers.backends.clear()  # a test before, which committed without a broker, has made one of another address
     celery_app.conf.broker_url = server.url
     yield server.url
     server.stop()

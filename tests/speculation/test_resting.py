@@ -1,5 +1,6 @@
 """Guesses leave real calls the slots that they lately wanted, and where that is all of them forecasts rest."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -97,6 +98,7 @@ def test_a_forecast_that_rests_asks_nothing_of_the_database_and_begins_late(
     assert not forecast.session.events.filter(kind="predicted").exists() and guesses(forecast) == {}
     assert forecast.why_unserved(_asked(forecast)) == Refused.NO_FREE_SLOT
     rest.found(1)
+    time.sleep(REST_SECONDS)
     hear(forecast, TextDelta("now read."))
     wait_for(lambda: set(guesses(forecast)) == {"a.txt"})
     assert predicted(forecast)

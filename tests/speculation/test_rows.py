@@ -103,3 +103,23 @@ def test_a_second_job_of_one_call_is_refused(
     twin = ToolJob(session=session, tool=read_tool, fingerprint="g", effect="none", epoch=0, call_id="1.0")
     with pytest.raises(IntegrityError):
         rows.insert(twin, {})
+
+
+def test_rows_are_read_as_the_manager_reads_them(make_job: Callable[..., ToolJob]) -> None:
+    job = make_job(arguments={"path": "ä \" '"}, result={"ok": True, "content": None})
+    statement = "SELECT *, 1 AS turn FROM speculation_tooljob WHERE id = %s"
+    (ours,) = rows.read(ToolJob, statement, [job.pk])
+    assert ours.__dict__.keys() == ToolJob.objects.get(pk=job.pk).__dict__.keys(), "without what is no field"
+    for field in ToolJob._meta.concrete_fields:
+        assert getattr(ours, field.attname) == getattr(ToolJob.objects.get(pk=job.pk), field.attname)
+    assert rows.read(ToolJob, statement, [job.session_id]) == []
+
+
+def test_a_column_that_was_not_read_is_read_when_it_is_asked_for(make_job: Callable[..., ToolJob]) -> None:
+    job = make_job(arguments={"path": "a.txt"})
+    (read,) = rows.read(ToolJob, "SELECT status, id FROM speculation_tooljob WHERE id = %s", [job.pk])
+    assert read.status == JobStatus.QUEUED and "arguments" not in read.__dict__
+    assert read.arguments == {"path": "a.txt"}
+    read.error = "changed"
+    read.save(update_fields=["error"])
+    assert ToolJob.objects.get(pk=job.pk).error == "changed", "it is known to be in the database"
