@@ -26,14 +26,15 @@ up: $(VENV)/run.stamp
 # In three parts of about the same length side by side, each with servers of its own: most tests wait, so that one alone
 # leaves the cores idle. Whatever is not in the first two is in the third.
 LONG := tests/paste_web/benchmarks tests/paste_web/test_chaos.py tests/paste_web/test_demonstration.py
+BESIDE := tests/speculation/test_raced_pairs.py tests/speculation/test_recovery_processes.py
 REST := $(filter-out tests/__pycache__/ tests/speculation/ tests/paste_web/,$(wildcard tests/*/)) $(wildcard tests/test_*.py) $(LONG)
 test: lint
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 		|| [ -n "$$PASTE_CHROMIUM" ] || echo "No Chromium here: the browser tests are skipped." >&2
 	@[ "$(TESTS)" = tests ] || exec $(RUN)/python -m pytest -q $(TESTS) $(ARGS); \
 	[ "$(TESTS)" != tests ] || { \
-		$(RUN)/python -m pytest -q tests/speculation $(ARGS) >$(VENV)/speculation.txt 2>&1 & first=$$!; \
-		$(RUN)/python -m pytest -q tests/paste_web $(LONG:%=--ignore=%) $(ARGS) >$(VENV)/paste_web.txt 2>&1 & second=$$!; \
+		$(RUN)/python -m pytest -q tests/speculation $(BESIDE:%=--ignore=%) $(ARGS) >$(VENV)/speculation.txt 2>&1 & first=$$!; \
+		$(RUN)/python -m pytest -q tests/paste_web $(LONG:%=--ignore=%) $(BESIDE) $(ARGS) >$(VENV)/paste_web.txt 2>&1 & second=$$!; \
 		$(RUN)/python -m pytest -q $(REST) $(ARGS); rest=$$?; \
 		wait $$second; second=$$?; cat $(VENV)/paste_web.txt; \
 		wait $$first; first=$$?; cat $(VENV)/speculation.txt; exit $$((rest + first + second > 0)); }

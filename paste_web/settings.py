@@ -171,22 +171,6 @@ UNFOLD = {
     "SITE_URL": "/",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: STATIC_URL + "icon.svg"}],
     "SHOW_VIEW_ON_SITE": False,
-    # The scale of blues around the pages' accent: the admin is the same product.
-    "COLORS": {
-        "primary": {
-            "50": "#eff6ff",
-            "100": "#dbeafe",
-            "200": "#bfdbfe",
-            "300": "#93c5fd",
-            "400": "#60a5fa",
-            "500": "#3b82f6",
-            "600": "#2563eb",
-            "700": "#1d4ed8",
-            "800": "#1e40af",
-            "900": "#1e3a8a",
-            "950": "#172554",
-        }
-    },
 }
 
 LOGIN_URL = "login"
