@@ -35,7 +35,8 @@ MOST_UNDRAWN = 8
 LETTING_GO_SECONDS = 5.0
 LIST_PAUSE_SECONDS = 1.0
 
-FAILED = 1011
+FAILED = 4011
+"""An application's own code: the server's side of the protocol may send no 1011, and the socket would stay open, dead."""
 
 
 class SessionConsumer(AsyncJsonWebsocketConsumer):
