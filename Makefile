@@ -26,7 +26,7 @@ up: $(VENV)/run.stamp
 # In three parts of about the same length side by side, each with servers of its own: most tests wait, so that one alone
 # leaves the cores idle. Whatever is not in the first two is in the third.
 LONG := tests/paste_web/benchmarks tests/paste_web/test_chaos.py tests/paste_web/test_demonstration.py
-BESIDE := tests/speculation/test_raced_pairs.py tests/speculation/test_recovery_processes.py
+BESIDE := tests/speculation/test_raced_pairs.py
 REST := $(filter-out tests/__pycache__/ tests/speculation/ tests/paste_web/,$(wildcard tests/*/)) $(wildcard tests/test_*.py) $(LONG)
 test: lint
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
