@@ -24,7 +24,7 @@ WHERE id > %s AND pool_id = %s AND call_id IS NOT NULL AND (ended_at IS NULL OR 
 
 
 def lately_wanted(pool: WorkerPool) -> int:
-    """Slots that were enough for the real calls of the last half minute, but for a tenth of it."""
+    """Slots that were enough for the real calls in most of the last half minute."""
     known = cache.get_or_set(f"slots-lately-wanted-{quote(pool.pk)}", lambda: _read(pool), KNOWN_FOR_SECONDS)
     return int(known or 0)
 

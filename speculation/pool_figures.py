@@ -44,7 +44,7 @@ class Slots:
 
     @property
     def lately_wanted(self) -> int:
-        """Slots that were enough for the real calls of the last half minute, but for a tenth of it."""
+        """Slots that were enough for the real calls in most of the last half minute."""
         return lately_wanted(self.pool)
 
     @property

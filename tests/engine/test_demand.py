@@ -17,12 +17,12 @@ def test_a_rare_burst_is_left_to_preemption() -> None:
     burst = [(10.0, 8.0)] * 6
     assert slots_wanted(burst) == 0, "two of thirty seconds"
     assert slots_wanted([*burst, (30.0, 0.0)]) == 1
-    assert slots_wanted([(10.0, 6.0)] * 6) == 6, "four of thirty seconds are more than a tenth"
+    assert slots_wanted([(26.0, 6.0)] * 6) == 6, "twenty of thirty seconds are most of them"
 
 
 def test_what_was_wanted_before_the_window_is_forgotten() -> None:
     assert slots_wanted([(90.0, 30.0), (200.0, 31.0)]) == 0
-    assert slots_wanted([(90.0, 20.0)]) == 1, "ten seconds of it lie within"
+    assert slots_wanted([(90.0, 10.0)]) == 1, "twenty seconds of it lie within"
 
 
 def test_a_call_that_ends_as_another_begins_wants_no_second_slot() -> None:
