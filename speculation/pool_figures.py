@@ -43,6 +43,11 @@ class Slots:
         return max(0, self.pool.slots - kept - self.guesses - self.letting_go - self.guesses_queued)
 
     @property
+    def kept(self) -> int:
+        """Free slots that admission gives to no guess."""
+        return self.free - self.free_for_guesses
+
+    @property
     def lately_wanted(self) -> int:
         """Slots that were enough for the real calls in most of the last half minute."""
         return lately_wanted(self.pool)
@@ -52,9 +57,8 @@ class Slots:
         """Each slot's class, in a fixed order; nothing where there are too many to draw."""
         if self.pool.slots > MOST_DRAWN:
             return []
-        kept = self.free - self.free_for_guesses
         classes = {
-            "real": self.real, "guess": self.guesses, "letting-go": self.letting_go, "kept": kept,
+            "real": self.real, "guess": self.guesses, "letting-go": self.letting_go, "kept": self.kept,
             "free": self.free_for_guesses,
         }  # fmt: skip
         return [name for name, count in classes.items() for _ in range(count)][: self.pool.slots]

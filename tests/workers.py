@@ -61,12 +61,11 @@ class Worker:
             self.process.terminate()
 
     def stop(self, patience_seconds: float = 15.0) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(patience_seconds)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        self.terminate()
+        try:
+            self.process.wait(patience_seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
 
 def _addresses() -> dict[str, str]:

@@ -17,6 +17,7 @@ from django.db.models import F, Sum
 
 from paste_web.benchmarks import made_up, stage
 from paste_web.benchmarks.choices import LiveChoices
+from paste_web.benchmarks.harm_table import percent_of
 from paste_web.benchmarks.made_up import Shape
 from paste_web.benchmarks.quantities import Interval, interval_of, quantile
 from paste_web.benchmarks.waiting import task_seconds, wait_for_ends
@@ -108,7 +109,7 @@ def live_block(
 
 
 def _arrivals(rng: random.Random, choices: LiveChoices, run_seconds: float) -> list[float]:
-    """Seconds from the block's beginning; gamma gaps of that order, so that real calls use that share of the slots."""
+    """Seconds from the block's beginning; gaps of a gamma distribution, so that real calls use that share of the slots."""
     mean_gap = choices.session_calls * run_seconds / (choices.use * SLOTS)
     moments = [0.0]
     while len(moments) < choices.sessions:
@@ -148,14 +149,9 @@ def compared(lived: dict[str, Lived]) -> dict[str, Any]:
 
 def _so_far(lived: dict[str, Lived]) -> str:
     """So that a run that is broken off has told something."""
-    compared_so_far = compared(lived)
+    found = compared(lived)
     means = ", ".join(f"{name} {one.means[-1]:.3f} s" for name, one in lived.items())
-    return f"{means}; rise {_percents(compared_so_far['rise'])}, control {_percents(compared_so_far['control'])} so far"
-
-
-def _percents(interval: dict[str, Any]) -> str:
-    low, high = ("?" if interval[end] is None else f"{interval[end]:+.2%}" for end in ("low", "high"))
-    return f"{interval['mean']:+.2%} ({low} to {high})"
+    return f"{means}; so far rise {percent_of(found['rise'])}, control {percent_of(found['control'])}"
 
 
 def verdict(rise: Interval, control: Interval) -> dict[str, Any]:

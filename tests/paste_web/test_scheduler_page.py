@@ -104,7 +104,7 @@ def test_slots_are_told_by_class(tool: ToolRecord, agent: AgentProfile, viewer: 
     a_job(tool, agent, 4, status="queued", call_id="1.1", attempt=0)
     (slots,) = pool_figures.slots_now()
     assert (slots.real, slots.guesses, slots.letting_go, slots.real_queued) == (1, 1, 1, 1)
-    assert (slots.free, slots.free_for_guesses) == (3, 0)
+    assert (slots.free, slots.free_for_guesses, slots.kept) == (3, 0, 3)
     assert slots.drawn == ["real", "guess", "letting-go", "kept", "kept", "kept"]
     ToolJob.objects.filter(status="queued").delete()
     assert pool_figures.slots_now()[0].drawn[-3:] == ["kept", "kept", "free"]

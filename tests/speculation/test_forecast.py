@@ -189,7 +189,7 @@ def test_the_stream_is_not_held_up_by_a_launch_that_waits(listen: Callable[..., 
         forecast.hear(ToolNamed(0, "read_file"))
         for _ in range(500):
             forecast.hear(ArgumentsDelta(0, "read_file", '{"path": "'))
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 0.2
         assert forecast._pending is not None and not forecast._pending.done(), "the launch waits for the session's row"
     wait_for(lambda: len(guesses(forecast)) == 2)
 

@@ -145,10 +145,10 @@ def _assert_gone(pids: list[int], within_seconds: float) -> None:
 def test_a_timeout_kills_grandchildren(context: ToolContext) -> None:
     with pytest.raises(ToolTimeout, match="started"):
         run_child(["python", "-c", SPAWNER + "time.sleep(60)"], context, timeout_seconds=2, max_output_bytes=1000)
-    _assert_gone(_wait_for_pids(context.root), within_seconds=1.0)
+    _assert_gone(_wait_for_pids(context.root), within_seconds=0.2)
 
 
-def test_a_stop_kills_grandchildren_at_once(context: ToolContext) -> None:
+def test_a_stop_kills_grandchildren_within_200_ms(context: ToolContext) -> None:
     stop = threading.Event()
     ended_at: list[float] = []
 
@@ -165,9 +165,9 @@ def test_a_stop_kills_grandchildren_at_once(context: ToolContext) -> None:
     pids = _wait_for_pids(context.root)
     stopped_at = time.monotonic()
     stop.set()
-    _assert_gone(pids, within_seconds=1.0)
+    _assert_gone(pids, within_seconds=0.2)
     thread.join()
-    assert ended_at[0] - stopped_at < 1.5
+    assert ended_at[0] - stopped_at < 0.3
 
 
 def test_an_ended_command_takes_what_it_left_behind_with_it(context: ToolContext) -> None:
@@ -176,7 +176,7 @@ def test_an_ended_command_takes_what_it_left_behind_with_it(context: ToolContext
     finished = run_child(["python", "-c", waiting], context, timeout_seconds=30, max_output_bytes=1000)
     assert finished.exit_code == 0 and finished.output == b"started\n"
     assert time.monotonic() - began_at < 10
-    _assert_gone(_wait_for_pids(context.root), within_seconds=1.0)
+    _assert_gone(_wait_for_pids(context.root), within_seconds=0.2)
 
 
 def test_a_child_that_closes_its_output_is_still_waited_for(context: ToolContext) -> None:
@@ -188,7 +188,7 @@ def test_a_child_that_writes_without_end_is_stopped_in_time(context: ToolContext
     began_at = time.monotonic()
     with pytest.raises(ToolTimeout):
         run_child(["yes"], context, timeout_seconds=0.3, max_output_bytes=1000)
-    assert time.monotonic() - began_at < 20
+    assert time.monotonic() - began_at < 1
 
 
 def test_a_command_dies_with_its_worker(context: ToolContext) -> None:
@@ -205,7 +205,7 @@ def test_a_command_dies_with_its_worker(context: ToolContext) -> None:
         time.sleep(0.01)
     worker.kill()
     worker.wait()
-    _assert_gone([int(pid_file.read_text())], within_seconds=1.0)
+    _assert_gone([int(pid_file.read_text())], within_seconds=0.5)
 
 
 def test_a_path_with_a_link_out_is_refused_before_anything_runs(context: ToolContext) -> None:

@@ -236,7 +236,7 @@ def test_a_slow_page_ends_at_the_limit(allowed: ToolContext, site: str, monkeypa
     monkeypatch.setattr(fetch_page, "LIMIT_SECONDS", 0.4)
     began_at = time.monotonic()
     assert "No answer within 0.4 s" in ask(allowed, f"http://{site}/slow").content
-    assert time.monotonic() - began_at < 4
+    assert time.monotonic() - began_at < 1
 
 
 def test_a_stopped_fetch_returns_at_once(allowed: ToolContext, site: str) -> None:
@@ -245,4 +245,4 @@ def test_a_stopped_fetch_returns_at_once(allowed: ToolContext, site: str) -> Non
     began_at = time.monotonic()
     with pytest.raises(ToolStopped):
         ask(dataclasses.replace(allowed, should_stop=stop.is_set), f"http://{site}/slow")
-    assert time.monotonic() - began_at < 4
+    assert time.monotonic() - began_at < 0.2 + 0.2

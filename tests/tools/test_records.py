@@ -140,10 +140,14 @@ def test_a_query_reads_this_world_and_nothing_else(records_context: ToolContext,
 
 @pytest.mark.slow
 def test_a_slow_query_ends_at_its_time_limit(records_context: ToolContext) -> None:
-    began_at = time.monotonic()
-    result = ask(records_context, "query_table", query=SLOW_QUERY)
-    assert not result.ok and "ask for less" in result.content
-    assert STATEMENT_TIMEOUT_SECONDS - 0.5 < time.monotonic() - began_at < STATEMENT_TIMEOUT_SECONDS + 25, "it would take hours"
+    """What else keeps the processors busy makes it take longer, never shorter: it may be tried again."""
+    took = []
+    while not took or (min(took) >= STATEMENT_TIMEOUT_SECONDS + 2 and len(took) < 3):
+        began_at = time.monotonic()
+        result = ask(records_context, "query_table", query=SLOW_QUERY)
+        assert not result.ok and "ask for less" in result.content
+        took.append(time.monotonic() - began_at)
+    assert STATEMENT_TIMEOUT_SECONDS - 0.5 < min(took) < STATEMENT_TIMEOUT_SECONDS + 2
 
 
 SLOW_QUERY = "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b WHERE a + b = 3"
@@ -156,7 +160,7 @@ def test_a_stopped_query_stops_in_the_database_too(records_context: ToolContext)
     began_at = time.monotonic()
     with pytest.raises(ToolStopped):
         ask(context, "query_table", query=SLOW_QUERY)
-    assert time.monotonic() - began_at < STATEMENT_TIMEOUT_SECONDS - 0.5
+    assert time.monotonic() - began_at < 1
     with psycopg.connect(records_context.database_url) as connection:
         row = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%generate_series(1, 100000) a%' "
                                  "AND state = 'active' AND pid <> pg_backend_pid()").fetchone()  # fmt: skip
@@ -188,8 +192,7 @@ def test_an_unreachable_database_is_an_answer_without_its_address(context: ToolC
 
 def test_the_same_call_waits_the_same_stated_latency(records_context: ToolContext) -> None:
     context = dataclasses.replace(records_context, network_latency_seconds=0.1)
-    # The quickest of several: what else runs here makes one slower, never quicker.
-    seconds = [min(_seconds(context, key) for _ in range(5)) for key in ("c1", "c1", "c2", "c3")]
+    seconds = [_seconds(context, key) for key in ("c1", "c1", "c2", "c3")]
     assert all(0.06 <= each < 0.14 + 0.15 for each in seconds)
     assert abs(seconds[0] - seconds[1]) < 0.05
 

@@ -15,13 +15,13 @@ def _context(context: ToolContext, after_seconds: float) -> ToolContext:
     return ToolContext(root=context.root, network_latency_seconds=60, should_stop=lambda: time.monotonic() > stop_at)
 
 
-def test_a_pause_ends_soon_after_a_stop(context: ToolContext) -> None:
+def test_a_pause_ends_within_100_ms_of_a_stop(context: ToolContext) -> None:
     began_at = time.monotonic()
     with pytest.raises(ToolStopped):
         pause(60, _context(context, 0.1))
     with pytest.raises(ToolStopped):
         stand_in_for_network(BUILTIN["get_record"], {"table": "a", "key": "b"}, _context(context, 0.1))
-    assert time.monotonic() - began_at < 5, "not after a minute"
+    assert time.monotonic() - began_at < 2 * (0.1 + 0.1)
 
 
 def test_latency_differs_between_calls_and_stays_within_its_stated_range(
