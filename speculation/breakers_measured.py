@@ -14,6 +14,7 @@ from django.db import connection
 
 from speculation.engine.breaking import Figure, Kind, Limits, Subject
 from speculation.ids import drawn_after
+from speculation.jobs import ERROR_ANSWER
 
 LONGEST_JOB_SECONDS = 300.0
 """Jobs are found by when their ids were drawn (UUIDv7): so long before the window, or they are not looked at."""
@@ -61,7 +62,8 @@ _WASTE = """
 """
 
 _ERRORS = """
-    SELECT job.tool_id, session.agent_id, logged.at, (logged.payload->>'status' = 'failed')::int AS amount
+    SELECT job.tool_id, session.agent_id, logged.at,
+        (logged.payload->>'status' = 'failed' AND job.end_reason <> %(error_answer)s)::int AS amount
     FROM logged
     JOIN speculation_tooljob AS job ON job.id = logged.job_id
     JOIN speculation_session AS session ON session.id = job.session_id
@@ -128,8 +130,11 @@ def _wasted(watches: list[Watch]) -> list[Figure]:
 
 
 def _failed(watches: list[Watch]) -> list[Figure]:
-    """Failed runs of those that ended as guesses."""
-    return _ask(_WATCHED.format(fact=_ERRORS), watches, kinds=["job_ended"])
+    """Runs in which the tool failed, of those that ended as guesses.
+
+    A tool that answers "there is no such record" did its work: such a guess was wrong, and counts as waste alone.
+    """
+    return _ask(_WATCHED.format(fact=_ERRORS), watches, kinds=["job_ended"], error_answer=ERROR_ANSWER)
 
 
 def _interfering(watches: list[Watch]) -> list[Figure]:

@@ -26,6 +26,8 @@ POOL = "tools"
 """The pool of slots that tools run in."""
 LEASE_SECONDS = 10.0
 MOST_ATTEMPTS = 3
+ERROR_ANSWER = "error answer"
+"""Why a guess ended as failed whose tool did its work: there is no such record, no such file. The guess was wrong."""
 
 
 class Move(NamedTuple):
@@ -157,7 +159,7 @@ def fail(log: SessionLog, job: ToolJob, *, attempt: int, error: str, reason: str
     return _end(log, job, "fail", attempt, ok=False, error=error, end_reason=reason)
 
 
-def fail_unasked(log: SessionLog, job: ToolJob, *, attempt: int, error: str, reason: str = "failed") -> bool:
+def fail_unasked(log: SessionLog, job: ToolJob, *, attempt: int, error: str, reason: str = ERROR_ANSWER) -> bool:
     """running -> failed, if nobody asked for it: the error of a guess is no answer to anything."""
     return _end(log, job, "fail", attempt, Q(call_id=None), ok=False, error=error, end_reason=reason)
 

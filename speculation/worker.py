@@ -184,7 +184,7 @@ def _finish(job: ToolJob, result: ToolResult) -> None:
     attempt = job.attempt
     with jobs.moving(job) as log:
         is_guess_that_failed = not result.ok and jobs.fail_unasked(
-            log, job, attempt=attempt, error=result.content, reason=result.failure or "failed"
+            log, job, attempt=attempt, error=result.content, reason=result.failure or jobs.ERROR_ANSWER
         )
         if not (is_guess_that_failed or jobs.commit(log, job, attempt=attempt, result=result)):
             jobs.release(log, job, attempt=attempt)

@@ -5,9 +5,11 @@ Errors::
     ToolError               anything a tool refuses or fails at; the agent is told its message
     ├── InvalidArguments    the arguments do not fit the tool's schema
     ├── UnknownTool         no tool of that name; the message lists those there are
-    ├── NotAuthorized       the other side refused our credentials; guesses of the tool stop, calls go on
     ├── Forbidden           outside the working directory, a private address, a shell, a write by SQL
-    └── ToolTimeout         the tool used up its own time limit
+    └── ToolFailed          the tool is out of order, whatever it was asked for; the errors breaker counts these alone
+        ├── NotAuthorized   the other side refused our credentials; guesses of the tool stop, calls go on
+        ├── ToolTimeout     the tool used up its own time limit
+        └── Unreachable     what the tool depends on does not answer
     ToolStopped             should_stop() became true; nobody waits for a result any more
 """
 
@@ -40,12 +42,29 @@ class Forbidden(ToolError):
     """The call asks for something the tool's guard does not allow; the message says what is."""
 
 
-class NotAuthorized(ToolError):
+class ToolFailed(ToolError):
+    """The tool is out of order: an error that says nothing about what was asked for."""
+
+    failure: ClassVar[str] = "failed"
+    """One word for `ToolResult.failure`."""
+
+
+class NotAuthorized(ToolFailed):
     """The other side refused what the tool signs in with."""
 
+    failure = "auth"
 
-class ToolTimeout(ToolError):
+
+class ToolTimeout(ToolFailed):
     """The tool used up its own time limit."""
+
+    failure = "timeout"
+
+
+class Unreachable(ToolFailed):
+    """What the tool depends on does not answer: a server that is down, a world that is not there."""
+
+    failure = "unreachable"
 
 
 class ToolStopped(Exception):
@@ -126,8 +145,8 @@ class Quota:
 class ToolResult:
     """What came back: text for the model and, where there is one, the same as a JSON value.
 
-    `failure`: "auth" where the other side refused our credentials. `quota`: what the other side said is left of it. The
-    model is told of neither.
+    `failure`: the word of a ToolFailed, or "crashed"; empty where the tool did its work, an answer such as "there is no
+    such record" included. `quota`: what the other side said is left of it. The model is told of neither.
     """
 
     ok: bool
@@ -189,7 +208,9 @@ class Tool(ABC):
         """The effect of this very call, never weaker than it may turn out: an `ls` is not an `rm`."""
         return self.policy.effect
 
-    def project(self, whole: ToolResult, whole_arguments: Mapping[str, Any], arguments: Mapping[str, Any]) -> ToolResult | None:
+    def project(
+        self, whole: ToolResult, whole_arguments: Mapping[str, Any], arguments: Mapping[str, Any]
+    ) -> ToolResult | None:
         """The result of a part out of the result of a whole, or None where that is not exact. Pure.
 
         `whole` is as it was stored, perhaps cut: see running.py. `arguments` fit the schema.

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from tools.base import SideEffect, Tool, ToolCall, ToolContext, ToolError, ToolPolicy, ToolResult
+from tools.base import SideEffect, Tool, ToolCall, ToolContext, ToolPolicy, ToolResult, Unreachable
 from tools.computing import compute
 from tools.shell import is_read_only
 from tools.waiting import pause
@@ -189,11 +189,11 @@ def _change(root: Path) -> None:
 
 
 def read_answers(path: Path) -> RecordedAnswers:
-    """Raises ToolError where the world has no recording."""
+    """Raises Unreachable where the world has no recording."""
     try:
         return _parse_answers(path, path.stat().st_mtime_ns)
     except FileNotFoundError as error:
-        raise ToolError(f"This session's world has no {RECORDING_FILE}.") from error
+        raise Unreachable(f"This session's world has no {RECORDING_FILE}.") from error
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 
-from tools.base import ToolContext, ToolError, ToolTimeout
+from tools.base import ToolContext, ToolError, ToolTimeout, Unreachable
 from tools.waiting import pause, run_stoppable
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def transact(context: ToolContext, work: Callable[[Connection], T], *, read_only
     """Do `work` in one transaction whose search path is the world's schema; again where the connection was lost.
 
     Whether a transaction whose connection was lost had been committed is not known: `work` may only write what may be
-    written twice. Raises ToolError with PostgreSQL's own first line, ToolTimeout, ToolStopped.
+    written twice. Raises ToolError with PostgreSQL's own first line, ToolTimeout, Unreachable, ToolStopped.
     """
     if not context.database_url or not context.schema:
         raise ToolError("This world has no records; only its files can be used.")
@@ -46,7 +46,7 @@ def transact(context: ToolContext, work: Callable[[Connection], T], *, read_only
     try:
         return _transact_once(context, work, read_only)
     except psycopg.OperationalError as error:
-        raise ToolError("The records cannot be reached; try again later.") from error
+        raise Unreachable("The records cannot be reached; try again later.") from error
 
 
 def _transact_once(context: ToolContext, work: Callable[[Connection], T], read_only: bool) -> T:

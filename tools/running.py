@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tools.arguments import validate
-from tools.base import NotAuthorized, Tool, ToolContext, ToolError, ToolResult, ToolStopped
+from tools.base import Tool, ToolContext, ToolError, ToolFailed, ToolResult, ToolStopped
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +25,12 @@ def execute(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> T
     except ToolStopped:
         raise
     except ToolError as error:
-        failure = "auth" if isinstance(error, NotAuthorized) else ""
+        failure = error.failure if isinstance(error, ToolFailed) else ""
         return storable(ToolResult(ok=False, content=str(error), failure=failure))
     except Exception as error:
         logger.exception("%s failed unexpectedly", tool.name)
-        return ToolResult(
-            ok=False, content=f"{tool.name} failed unexpectedly ({type(error).__name__}); try another way."
-        )
+        told = f"{tool.name} failed unexpectedly ({type(error).__name__}); try another way."
+        return ToolResult(ok=False, content=told, failure="crashed")
 
 
 def cut_out(

@@ -42,9 +42,9 @@ def wasted(desk: Desk, path: str, seconds: float) -> ToolJob:
     return job
 
 
-def failed(desk: Desk, path: str, reason: str = "failed") -> ToolJob:
+def failed(desk: Desk, path: str, reason: str = "timeout") -> ToolJob:
     job = running(desk, path)
-    assert desk.move(jobs.fail, job, attempt=1, error="no such file", reason=reason)
+    assert desk.move(jobs.fail, job, attempt=1, error="out of order", reason=reason)
     return job
 
 

@@ -103,6 +103,17 @@ def test_errors_open_when_too_many_of_enough_runs_failed(desk: Desk) -> None:
     assert reasons["tool"] == "6 of 10 runs failed in 5 minutes (60 %), the limit is 50 %"
 
 
+def test_a_tool_that_says_there_is_no_such_thing_has_not_failed(desk: Desk) -> None:
+    for number in range(10):
+        failed(desk, f"no{number}.txt", reason=jobs.ERROR_ANSWER)
+    assert breakers.watch() == []
+    for number in range(10):
+        failed(desk, f"slow{number}.txt")
+    assert {opening.reason for opening in breakers.watch()} == {
+        "10 of 20 runs failed in 5 minutes (50 %), the limit is 50 %"
+    }
+
+
 def test_a_guess_that_held_a_slot_while_a_call_queued_interfered(desk: Desk, second_desk: Desk) -> None:
     running(desk, "a.txt", 8)
     call = second_desk.request()

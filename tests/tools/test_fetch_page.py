@@ -47,6 +47,12 @@ class _Site(BaseHTTPRequestHandler):
     def _image(self, _: str) -> None:
         self._send(200, "image/png", b"\x89PNG")
 
+    def _broken(self, _: str) -> None:
+        self._send(503, "text/plain", b"back soon")
+
+    def _secret(self, _: str) -> None:
+        self._send(401, "text/plain", b"who are you?")
+
     def _latin(self, _: str) -> None:
         self._send(200, "text/plain; charset=latin-1", b"caf\xe9 \x00!")
 
@@ -215,6 +221,13 @@ def test_a_bad_address_is_explained(context: ToolContext) -> None:
 def test_a_missing_page_is_an_error_result_with_its_text(allowed: ToolContext, site: str) -> None:
     result = ask(allowed, f"http://{site}/nothing")
     assert not result.ok and result.structured["status"] == 404 and "not here" in result.content
+
+
+def test_a_server_that_is_out_of_order_is_told_from_one_without_the_page(allowed: ToolContext, site: str) -> None:
+    assert [ask(allowed, f"http://{site}/{path}").failure for path in ("nothing", "broken", "secret")] == [
+        "", "unreachable", "auth",
+    ]  # fmt: skip
+    assert ask(allowed, "http://127.0.0.1:1/").failure == "", "a private address is refused, not out of order"
 
 
 def test_text_in_any_encoding_becomes_storable_text(allowed: ToolContext, site: str) -> None:

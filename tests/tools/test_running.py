@@ -9,15 +9,20 @@ import pytest
 
 from tools.arguments import validate
 from tools.base import (
+    Forbidden,
     InvalidArguments,
+    NotAuthorized,
     SideEffect,
     Tool,
     ToolContext,
     ToolError,
+    ToolFailed,
     ToolPolicy,
     ToolResult,
     ToolStopped,
+    ToolTimeout,
     UnknownTool,
+    Unreachable,
 )
 from tools.catalog import BUILTIN, find
 from tools.running import MAX_CONTENT_CHARACTERS, MAX_DEPTH, bounded_json, execute
@@ -60,6 +65,25 @@ def test_an_unexpected_failure_names_its_class_only(context: ToolContext, caplog
     assert not result.ok and "KeyError" in result.content
     assert "secret" not in result.content and "Traceback" not in result.content
     assert caplog.records[0].exc_info is not None
+
+
+@pytest.mark.parametrize(
+    ("raised", "failure"),
+    [
+        (ToolError("There is no such record."), ""),
+        (Forbidden("Not outside."), ""),
+        (ToolFailed("Out of order."), "failed"),
+        (ToolTimeout("Stopped after 10 s."), "timeout"),
+        (Unreachable("The records cannot be reached."), "unreachable"),
+        (NotAuthorized("It does not know us."), "auth"),
+        (KeyError("a defect"), "crashed"),
+    ],
+)
+def test_a_tool_that_is_out_of_order_is_told_from_one_that_answers_with_an_error(
+    context: ToolContext, raised: Exception, failure: str
+) -> None:
+    result = act(context, raised)
+    assert (result.ok, result.failure) == (False, failure)
 
 
 def test_what_postgresql_refuses_is_removed(context: ToolContext) -> None:

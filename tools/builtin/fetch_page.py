@@ -11,6 +11,7 @@ from tools.addresses import checked_addresses
 from tools.base import (
     Forbidden,
     InvalidArguments,
+    NotAuthorized,
     Quota,
     SideEffect,
     Tool,
@@ -19,6 +20,7 @@ from tools.base import (
     ToolPolicy,
     ToolResult,
     ToolStopped,
+    Unreachable,
 )
 from tools.page_text import PageText, read_page
 from tools.schema import arguments_schema, text
@@ -108,8 +110,8 @@ class _Fetch:
             except httpx.ConnectError as error:
                 failure = error
             except httpx.HTTPError as error:
-                raise ToolError(f"{url} could not be read ({type(error).__name__}); try another page.") from error
-        raise ToolError(f"{url} cannot be reached; try another page.") from failure
+                raise Unreachable(f"{url} could not be read ({type(error).__name__}); try another page.") from error
+        raise Unreachable(f"{url} cannot be reached; try another page.") from failure
 
     def _read(self, response: httpx.Response, url: httpx.URL) -> Page | str:
         if response.is_redirect:
@@ -177,8 +179,16 @@ def _answer(page: Page) -> ToolResult:
         "links": read.links,
         "cut": is_cut,
     }
-    failure = "auth" if page.status in (401, 407) else ""
-    return ToolResult(page.status < 400, _readable(page, read, kept, is_cut), structured, failure, page.quota)
+    return ToolResult(
+        page.status < 400, _readable(page, read, kept, is_cut), structured, _failure(page.status), page.quota
+    )
+
+
+def _failure(status: int) -> str:
+    """A server that is out of order failed us; one that has no such page answered."""
+    if status in (401, 407):
+        return NotAuthorized.failure
+    return Unreachable.failure if status >= 500 else ""
 
 
 def _readable(page: Page, read: PageText, kept: str, is_cut: bool) -> str:
