@@ -119,8 +119,13 @@ def agents_worker(concurrency: int = 32) -> Program:
 
 
 def tools_worker(slots: int) -> Program:
-    """Runs tools: one process a slot."""
+    """Runs the tools that agents have asked for: one process a slot."""
     return _worker("tools", "prefork", slots)
+
+
+def guesses_worker(slots: int) -> Program:
+    """Runs guesses, in processes that no call waits for."""
+    return _worker("guesses", "prefork", slots)
 
 
 def beat() -> Program:

@@ -50,6 +50,9 @@ PASTE_TOOL_SLOTS = environment.whole_number("PASTE_TOOL_SLOTS", 6, least=1, most
 PASTE_TOOL_RESERVED = environment.whole_number("PASTE_TOOL_RESERVED", 1, most=1000)
 if PASTE_TOOL_RESERVED > PASTE_TOOL_SLOTS:
     environment.refuse("PASTE_TOOL_RESERVED", "at most PASTE_TOOL_SLOTS")
+# Nothing runs early while real work uses more of this machine's processors than this; 100: however busy they are. Half, since
+# two logical processors are often one core: what keeps the second one busy slows the first down by a third.
+PASTE_REST_ABOVE_PERCENT = environment.number("PASTE_REST_ABOVE_PERCENT", 50.0, most=100)
 # Calls of tools that usually take less than this are run by the session's own worker; 0 sends all to the tools workers.
 PASTE_IN_PLACE_SECONDS = environment.number("PASTE_IN_PLACE_SECONDS", 0.02)
 # Of the guesses that answered a call, the share that is run again, on slack, to see that the answer was right.

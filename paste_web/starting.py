@@ -17,7 +17,7 @@ from django.core.management import CommandError, call_command
 from kombu.exceptions import OperationalError as BrokerError
 
 from paste_web import celery_app
-from paste_web.processes import Processes, agents_worker, daphne, tools_worker
+from paste_web.processes import Processes, agents_worker, daphne, guesses_worker, tools_worker
 from paste_web.progress import step
 from speculation.models import WorkerPool
 
@@ -89,6 +89,7 @@ def _static_fingerprint() -> str:
 
 def start_workers(processes: Processes) -> None:
     processes.start(tools_worker(settings.PASTE_TOOL_SLOTS))
+    processes.start(guesses_worker(settings.PASTE_TOOL_SLOTS))
     processes.start(agents_worker())
 
 
@@ -120,11 +121,11 @@ def wait_until(is_ready: Callable[[], bool], processes: Processes, what: str) ->
 
 def _workers_answer() -> bool:
     try:
-        answers = celery_app.control.broadcast("ping", reply=True, limit=2, timeout=1)
+        answers = celery_app.control.broadcast("ping", reply=True, limit=3, timeout=1)
     except (OperationalError, BrokerError, OSError):
         return False
     names = {name.split("@")[0] for answer in answers for name in answer}
-    return {"agents", "tools"} <= names
+    return {"agents", "tools", "guesses"} <= names
 
 
 def _web_answers(address: str) -> bool:

@@ -3,7 +3,7 @@
 At the start of a turn the predictor names candidates; while the turn streams they are weighed anew with what was written
 so far, what has become worth it is launched, and what the model has refuted is stopped. Where chains are allowed, what
 guesses have found is supposed to be asked for, and what would follow is launched too. Where real calls want all slots
-there is, nothing of this happens until one may be free. All of it is on a thread beside, at most one a session, and the
+there is, or the processors, nothing of this happens until that is over. All of it is on a thread beside, at most one a session, and the
 stream is never held up: what it tells last wins.
 """
 
@@ -30,7 +30,6 @@ from speculation.engine.types import Event, EventKind, Prediction
 from speculation.engine.utility import bid_for
 from speculation.events import SessionLost
 from speculation.findings import Findings
-from speculation.lately_wanted import are_all_wanted
 from speculation.listening import StreamedTurn
 from speculation.models import Arm, Session, ToolJob
 from speculation.permits import Permits
@@ -71,7 +70,7 @@ class Forecast:
         self._reasons: dict[str, str] = {}
         self._streamed: StreamedTurn | None = None
         self._sharpener: Sharpener | None = None
-        self._is_resting = False
+        self._rests: Refused | None = None
         self._rests_until = 0.0
         self._unseen: list[Event] = []
         self._offers: Counter[str] = Counter()
@@ -131,8 +130,8 @@ class Forecast:
         """The reason that nothing was speculated which may answer this call, as far as the forecast knows it."""
         if self.session.arm == Arm.OFF:
             return "speculation is off"
-        if self._is_resting:
-            return Refused.NO_FREE_SLOT
+        if self._rests:
+            return self._rests
         known = (self._reasons[fingerprint] for fingerprint in asked.fingerprints if fingerprint in self._reasons)
         return next(known, asked.reason)
 
@@ -156,11 +155,11 @@ class Forecast:
                 self._reasons, self._offers = {}, Counter()
                 self._check_served()
             if self._sharpener is None:
-                self._is_resting = resting.of_this_process.is_on or are_all_wanted()
-                if not self._is_resting:
+                self._rests = resting.reason()
+                if not self._rests:
                     self._speculate(turn)
-                self._rests_until = time.monotonic() + REST_SECONDS if self._is_resting else 0.0
-            while not self._is_resting and (evidence := streamed.take()) is not None:
+                self._rests_until = time.monotonic() + REST_SECONDS if self._rests else 0.0
+            while not self._rests and (evidence := streamed.take()) is not None:
                 is_news = self._weigh(turn, evidence)
                 self._look_further(turn, is_news)
         except (SessionLost, DatabaseError) as problem:
@@ -194,7 +193,8 @@ class Forecast:
         if self._sharpener is None or not self._sharpener.hear(evidence):
             return False
         standing = self._sharpener.standing(CANDIDATES + len(evidence.sealed))
-        if likely := [prediction for prediction in standing if self._is_worth_offering(prediction)]:
+        likely = [prediction for prediction in standing if self._is_worth_offering(prediction)]
+        if likely and not resting.reason():
             self._launch(turn, likely)
         if evidence.has_calls and (refuted := self._take_refuted(self._sharpener)):
             self._stop(refuted)

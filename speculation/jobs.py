@@ -114,12 +114,16 @@ def _tell_started(log: SessionLog, job: ToolJob) -> None:
     log.append("job_started", job=str(job.pk), attempt=job.attempt)
 
 
-def insert(log: SessionLog, job: ToolJob, *, started_by: str = "") -> None:
-    """A call's new job, queued; or, `started_by` a worker that runs it at once, as if it had been queued and started.
+def insert(
+    log: SessionLog, job: ToolJob, *, started_by: str = "", start_within_seconds: float | None = None
+) -> None:
+    """A new job, queued; or, `started_by` a worker that runs it at once, as if it had been queued and started.
 
-    Raises IntegrityError if the call has one already.
+    `start_within_seconds`: of a guess. Raises IntegrityError if the call has a job already.
     """
     computed: dict[str, tuple[str, Sequence[Any]]] = {"repeat": (_ASKED_BEFORE, [job.session_id, job.fingerprint])}
+    if start_within_seconds is not None:
+        computed["start_before"] = (_LATER, [start_within_seconds])
     if started_by:
         job.status, job.attempt, job.worker = JobStatus.RUNNING, 1, started_by
         computed["started_at"] = ("now()", [])

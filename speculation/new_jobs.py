@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Now
 
-from speculation import jobs
+from speculation import jobs, rows
 from speculation.events import SessionLog
 from speculation.models import JobStatus, ToolJob
 from speculation.specs import Guess, JobSpec
@@ -29,23 +29,17 @@ def speculate(log: SessionLog, spec: JobSpec, guess: Guess) -> ToolJob | None:
     """A speculative job, or None where the session holds or already tried the same call in this epoch."""
     if log.is_changing or spec.effect != SideEffect.NONE or log.scope_is_changing(spec.scope):
         return None
-    _discard_useless_twin(log, spec)
-    tried = (*jobs.HELD, JobStatus.FAILED)
-    if ToolJob.objects.filter(
-        session=log.session, epoch=log.session.epoch, fingerprint=spec.fingerprint, call_id=None, status__in=tried
-    ).exists():
+    if not _makes_way_for(log, spec):
         return None
     job = _new(
         log,
         replace(spec, pool_id=spec.pool_id or jobs.POOL),  # a guess always takes a slot: what runs in place is real
-        repeat=_asked_before(log, spec),
         pattern_id=guess.pattern_id,
         probability=guess.probability,
         utility=guess.utility,
         policy_version=guess.policy_version,
-        start_before=jobs.in_seconds(guess.start_within_seconds),
     )
-    job.save(force_insert=True)
+    jobs.insert(log, job, start_within_seconds=guess.start_within_seconds)
     _tell_queued(log, job, probability=guess.probability, utility=guess.utility, sources=dict(guess.sources))
     return job
 
@@ -74,12 +68,6 @@ def check(log: SessionLog, served: ToolJob, start_within_seconds: float) -> Tool
     job.save(force_insert=True)
     log.append("check_queued", job=str(job.pk), of=str(served.pk), call_id=served.call_id, tool=served.tool.name)
     return job
-
-
-def _asked_before(log: SessionLog, spec: JobSpec) -> int:
-    return ToolJob.objects.filter(
-        session=log.session, fingerprint=spec.fingerprint, call_id__isnull=False
-    ).count()
 
 
 def _new(log: SessionLog, spec: JobSpec, **fields: Any) -> ToolJob:
@@ -115,13 +103,23 @@ def _tell_queued(log: SessionLog, job: ToolJob, **more: Any) -> None:
     )
 
 
-def _discard_useless_twin(log: SessionLog, spec: JobSpec) -> None:
-    """What stands in the way of a new guess at the same call, and can serve nobody any more."""
-    twins = ToolJob.objects.filter(
-        session=log.session, epoch=log.session.epoch, fingerprint=spec.fingerprint, call_id=None, status__in=jobs.HELD
-    )
-    expired = Q(status=JobStatus.SUCCEEDED, expires_at__lte=Now())
-    for twin in twins.filter(expired):
-        jobs.discard(log, twin, "expired")
-    if spec.scope:
-        jobs.drop_speculation(log, "invalidated", list(twins.exclude(scope_epoch=log.scopes[spec.scope])))
+def _makes_way_for(log: SessionLog, spec: JobSpec) -> bool:
+    """False while an earlier guess at the same call may serve it, or has failed in this epoch; one that can serve nobody
+    any more is given up.
+    """
+    is_in_the_way = False
+    for pk, status, scope_epoch, is_expired in rows.select(_twins, log.session.pk, log.session.epoch, spec.fingerprint):
+        if is_expired and status == JobStatus.SUCCEEDED:
+            is_in_the_way |= not jobs.discard(log, ToolJob.objects.get(pk=pk), "expired")
+        elif status != JobStatus.FAILED and spec.scope and scope_epoch != log.scopes[spec.scope]:
+            jobs.drop_speculation(log, "invalidated", [ToolJob.objects.get(pk=pk)])
+        else:
+            is_in_the_way = True
+    return not is_in_the_way
+
+
+def _twins(session: Value, epoch: Value, fingerprint: Value) -> QuerySet[ToolJob, tuple[Any, ...]]:
+    """Guesses at the call in this epoch that are held or have failed."""
+    guesses = ToolJob.objects.filter(session=session, epoch=epoch, fingerprint=fingerprint, call_id=None)
+    held = guesses.filter(status__in=(*jobs.HELD, JobStatus.FAILED)).order_by()
+    return held.values_list("pk", "status", "scope_epoch", Q(expires_at__lte=Now(), expires_at__isnull=False))

@@ -3,9 +3,12 @@
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+from django.db.models import Exists, QuerySet, Value
 from django.db.models.functions import Now
 
+from speculation import rows
 from speculation.breakers_open import first_against, open_now, refusal
 from speculation.effects import reaches_outside
 from speculation.exchanged import NOTHING_NEW, Exchanged
@@ -24,6 +27,10 @@ def canary_draw(session: Session) -> float:
     return int.from_bytes(hashlib.sha256(session.pk.bytes).digest()[:6]) / 2**48
 
 
+def _at_present(session: Value) -> QuerySet[Session, tuple[Any, ...]]:
+    return Session.objects.filter(pk=session).values_list("epoch", Now(), Exists(open_now()))
+
+
 class Permits:
     """The newest decision on each tool of the box, and the check of one call against it."""
 
@@ -33,18 +40,20 @@ class Permits:
         self._draw = canary_draw(session)
         self._openings: list[BreakerOpening] = []
         self.exchanged = Exchanged()
-        self._now = datetime.max.replace(tzinfo=UTC)  # the database's clock at the last refresh; before, all has expired
+        self._now = datetime.max.replace(
+            tzinfo=UTC
+        )  # the database's clock at the last refresh; before, all has expired
 
     def refresh(self) -> int:
         """Read what moved since the last time. Returns the session's epoch as of now."""
         known = {box.record.pk: box for box in self._toolbox.values()}
-        for record in ToolRecord.objects.filter(pk__in=known):
+        for record in rows.read(ToolRecord, "SELECT * FROM speculation_toolrecord WHERE id = ANY(%s)", [list(known)]):
             box = known[record.pk]
             if record.pk not in self._approvals or record.policy_version != box.record.policy_version:
                 self._approvals[record.pk] = newest_approval(record, self._session.agent)
             self._toolbox[record.name] = replace(box, record=record)
-        self._openings = list(open_now())
-        epoch, self._now = Session.objects.values_list("epoch", Now()).get(pk=self._session.pk)
+        [(epoch, self._now, is_any_open)] = rows.select(_at_present, self._session.pk)
+        self._openings = list(open_now()) if is_any_open else []
         return int(epoch)
 
     def against(self, spec: JobSpec) -> str:
@@ -76,7 +85,9 @@ class Permits:
         if approval is None:
             return spec
         allowed = spec.ttl_seconds if approval.ttl_seconds is None else approval.ttl_seconds
-        if approval.expires_at is not None:  # nothing is served that the decision does not outlive, however late it starts
+        if (
+            approval.expires_at is not None
+        ):  # nothing is served that the decision does not outlive, however late it starts
             allowed = min(allowed, (approval.expires_at - self._now).total_seconds() - START_WITHIN_SECONDS)
         return replace(spec, ttl_seconds=max(0.0, min(spec.ttl_seconds, allowed)))
 

@@ -13,7 +13,6 @@ from django.db.models import Count, Q, Sum
 from django.db.models.functions import Now
 
 from speculation.ids import drawn_after
-from speculation.lately_wanted import lately_wanted
 from speculation.models import JobStatus, ToolJob, ToolRecord, WorkerPool
 from speculation.slack import holding_a_slot, kept_for_calls
 
@@ -46,11 +45,6 @@ class Slots:
     def kept(self) -> int:
         """Free slots that admission gives to no guess."""
         return self.free - self.free_for_guesses
-
-    @property
-    def lately_wanted(self) -> int:
-        """Slots that were enough for the real calls in most of the last half minute."""
-        return lately_wanted(self.pool)
 
     @property
     def drawn(self) -> Sequence[str]:

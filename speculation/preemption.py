@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Subquery
+from django.db.models import Count, Max, QuerySet, Value
 
-from speculation import events, jobs, locks, slack
-from speculation.models import JobStatus, ToolJob, WorkerPool
+from speculation import events, jobs, locks, rows, slack
+from speculation.models import JobStatus, ToolJob
 
 NO_LIMITS: Mapping[int, int] = MappingProxyType({})
 
@@ -40,14 +41,17 @@ def _lacking(pool_id: str, max_parallel: Mapping[int, int]) -> dict[int | None, 
 
     Those given up do not count: they let go by themselves.
     """
-    active = ToolJob.objects.filter(slack.holding_a_slot(), pool_id=pool_id).exclude(status=JobStatus.PREEMPTED)
-    slots = Subquery(WorkerPool.objects.filter(pk=pool_id).values("slots"))
-    by_tool = active.order_by().values_list("tool").annotate(count=Count("pk"), slots=slots)
-    rows = list(by_tool)
-    lacking: dict[int | None, int] = {tool: count - max_parallel[tool] for tool, count, _ in rows if tool in max_parallel}
-    if rows:
-        lacking[None] = sum(count for _, count, _ in rows) - rows[0][2]
+    active = rows.select(_active, pool_id)
+    lacking: dict[int | None, int] = {tool: count - max_parallel[tool] for tool, count, _ in active if tool in max_parallel}
+    if active:
+        lacking[None] = sum(count for _, count, _ in active) - active[0][2]
     return {place: count for place, count in lacking.items() if count > 0}
+
+
+def _active(pool: Value) -> QuerySet[ToolJob, tuple[Any, ...]]:
+    """Jobs that hold or want a place, counted by tool, and the pool's slots."""
+    jobs_of = ToolJob.objects.filter(slack.holding_a_slot(), pool=pool).exclude(status=JobStatus.PREEMPTED)
+    return jobs_of.order_by().values_list("tool").annotate(count=Count("pk"), slots=Max("pool__slots"))
 
 
 def _preempt(job: ToolJob, reason: str) -> bool:

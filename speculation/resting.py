@@ -1,18 +1,23 @@
-"""When no slot is free for anybody's guess, this process's forecasts rest for a moment.
+"""When forecasts of this process rest for a moment: where no slot is free for anybody's guess, or real work needs the processors.
 
-Where real calls use all there is, a forecast would take processor time and the pool's lock from them and launch nothing.
-One look at the slots a moment is enough to find the first free one.
+There a forecast would take time and the pool's lock from real calls and launch nothing, or launch what slows them down. One
+look a moment is enough to find that it is over.
 """
 
 import time
 from collections.abc import Callable
+
+from django.conf import settings
+
+from speculation import processors
+from speculation.engine.scheduling import Refused
 
 REST_SECONDS = 0.25
 """Longer saves little more (one forecast in a process every quarter second); shorter than a turn, so that few miss a free slot."""
 
 
 class Rest:
-    """Whether forecasts rest now. Shared by threads: the last who told wins, and either of two is right."""
+    """Whether the slots let forecasts rest. Shared by threads: the last who told wins, and either of two is right."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -28,3 +33,12 @@ class Rest:
 
 
 of_this_process = Rest()
+
+
+def reason() -> Refused | None:
+    """Why a forecast rests now; None where it need not."""
+    if of_this_process.is_on:
+        return Refused.NO_FREE_SLOT
+    if processors.of_this_machine.real_use() * 100 > settings.PASTE_REST_ABOVE_PERCENT:
+        return Refused.PROCESSORS_BUSY
+    return None

@@ -1,4 +1,4 @@
-"""One row written or moved and read back in one round trip, by statements that are composed once.
+"""Rows asked for, written or moved, each in one round trip, by statements that are composed once.
 
 Django composes a statement anew for each use, about half a millisecond that somebody's call waits for. A statement's text
 depends only on its shape: which columns it names, how they are compared, and what is not a plain value (`Now()`, lists,
@@ -86,6 +86,16 @@ def insert(row: models.Model, computed: Mapping[str, tuple[str, Sequence[Any]]])
     row._state.db = DEFAULT_DB_ALIAS
 
 
+def select(compose: Callable[..., models.QuerySet[Any, Any]], *values: Any) -> list[tuple[Any, ...]]:
+    """The rows of a `values_list` whose text is composed once: `compose` is a function of a module, given a stand-in for
+    each value, to be compared with a column.
+    """
+    statement = _statement((compose, len(values)), lambda: _compose_select(compose, len(values)))
+    with connection.cursor() as cursor:
+        cursor.execute(statement.sql, statement.filled(values))
+        return list(cursor.fetchall())
+
+
 def read(model: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
     """The rows that a statement gives; columns that the model has not are left out.
 
@@ -94,9 +104,7 @@ def read(model: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         columns = _columns(model, tuple(column.name for column in cursor.description))
-        return [
-            model.from_db(DEFAULT_DB_ALIAS, columns.names, columns.values(row)) for row in cursor.fetchall()
-        ]
+        return [model.from_db(DEFAULT_DB_ALIAS, columns.names, columns.values(row)) for row in cursor.fetchall()]
 
 
 @dataclass(frozen=True)
@@ -153,6 +161,11 @@ def _compose_update(model: type[models.Model], where: Sequence[models.Q], change
     return Statement(f"{sql} RETURNING *", parameters)
 
 
+def _compose_select(compose: Callable[..., models.QuerySet[Any, Any]], count: int) -> Statement:
+    query = compose(*(_Placed(number) for number in range(count))).query
+    return Statement(*query.get_compiler(DEFAULT_DB_ALIAS).as_sql())
+
+
 def _taken_apart(condition: models.Q, values: list[Any], shape: list[Any]) -> models.Q:
     """The same condition with places for its plain values, which go to `values`; all else goes into the shape."""
     shape.append((condition.connector, condition.negated, len(condition.children)))
@@ -188,4 +201,3 @@ def _prepared(row: models.Model, name: str, value: Any) -> Any:
     if isinstance(field, models.JSONField) and value is not None and not hasattr(value, "resolve_expression"):
         return _Prepared(field.get_db_prep_save(value, connection))
     return value
-

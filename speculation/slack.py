@@ -2,18 +2,20 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from django.db.models import DurationField, ExpressionWrapper, Max, Q, Sum
+from django.db.models import DurationField, ExpressionWrapper, Max, Q, QuerySet, Sum, Value
 from django.db.models.functions import Now
 
-from speculation import jobs
+from speculation import jobs, rows
 from speculation.engine.scheduling import QueuedJob, Slack
-from speculation.lately_wanted import lately_wanted
+from speculation.ids import drawn_after
 from speculation.models import JobStatus, Session, ToolJob, WorkerPool
 
+BUDGET_SECONDS = 60.0
 MOST_PER_SESSION = 4
 """Speculations of one session that may be queued or running at once."""
 
@@ -58,20 +60,9 @@ def measure(
     budget: Budget = Budget(),
 ) -> Slack:
     """The slack for this session's bids. `capacities`: by tool name."""
-    busy = list(
-        ToolJob.objects.filter(holding_a_slot(), pool=pool).values_list(
-            "pk", "session_id", "tool__name", "status", "call_id", "utility", "expected_seconds"
-        )
-    )
+    busy = rows.select(_busy, pool.pk)
     of_this_session = sum(row[1] == session.pk and row[4] is None for row in busy)
     by_tool = Counter(row[2] for row in busy)
-    held = ToolJob.objects.filter(
-        session=session,
-        epoch=session.epoch,
-        call_id=None,
-        fingerprint__in=list(fingerprints),
-        status__in=(*jobs.HELD, JobStatus.FAILED),
-    )
     queued = [
         QueuedJob(str(pk), utility, expected_seconds, tool)
         for pk, _, tool, status, call_id, utility, expected_seconds in busy
@@ -83,21 +74,19 @@ def measure(
         free_slots=max(0, min(free, MOST_PER_SESSION - of_this_session)),
         pool_free_slots=max(0, free + len(queued)),
         queued=queued,
-        held=frozenset(held.values_list("fingerprint", flat=True)),
+        held=frozenset(one for (one,) in rows.select(_held, session.pk, session.epoch) if one in fingerprints),
         tool_free={tool: one.for_guesses - by_tool[tool] for tool, one in capacities.items()},
         tool_wait_seconds=_waits(capacities),
-        session_budget_seconds=budget.session_seconds - _spent(Q(session=session)),
-        budget_seconds=budget.minute_seconds - _spent(Q(created_at__gt=Now() - timedelta(minutes=1))),
+        session_budget_seconds=budget.session_seconds - _sum_of(rows.select(_spent_by, session.pk)),
+        budget_seconds=budget.minute_seconds - _sum_of(rows.select(_spent_lately, drawn_after(BUDGET_SECONDS))),
         paused=pool.is_paused,
         throttled=frozenset(one for one in fingerprints if _share_of(session, one) * 100 < pool.throttle_percent),
     )
 
 
 def kept_for_calls(pool: WorkerPool, real: int) -> int:
-    """Slots that guesses leave to real calls: those that `real` calls hold or wait for and the reserve, or what calls
-    have lately wanted where that is more.
-    """
-    return max(real + pool.reserved, lately_wanted(pool))
+    """Slots that guesses leave to real calls: those that `real` calls hold or wait for, and the reserve."""
+    return real + pool.reserved
 
 
 def _share_of(session: Session, fingerprint: str) -> float:
@@ -106,10 +95,35 @@ def _share_of(session: Session, fingerprint: str) -> float:
     return int.from_bytes(drawn[:6]) / 2**48
 
 
-def _spent(which: Q) -> float:
-    """Worker seconds of guesses that served nothing, or have not yet: as long as they are expected to take."""
-    spent = ToolJob.objects.filter(which, call_id=None, started_at__isnull=False).aggregate(Sum("expected_seconds"))
-    return float(spent["expected_seconds__sum"] or 0.0)
+def _busy(pool: Value) -> QuerySet[ToolJob, tuple[Any, ...]]:
+    columns = ("pk", "session_id", "tool__name", "status", "call_id", "utility", "expected_seconds")
+    return ToolJob.objects.filter(holding_a_slot(), pool=pool).values_list(*columns)
+
+
+def _held(session: Value, epoch: Value) -> QuerySet[ToolJob, tuple[Any, ...]]:
+    """Calls that the session has guessed in this epoch and that may serve it, or have failed."""
+    guesses = ToolJob.objects.filter(session=session, epoch=epoch, call_id=None)
+    return guesses.filter(status__in=(*jobs.HELD, JobStatus.FAILED)).values_list("fingerprint")
+
+
+def _spent_by(session: Value) -> QuerySet[ToolJob, tuple[Any, ...]]:
+    return _spent(ToolJob.objects.filter(session=session))
+
+
+def _spent_lately(oldest: Value) -> QuerySet[ToolJob, tuple[Any, ...]]:
+    """`oldest`: by the ids, which are drawn in the order of time and have an index."""
+    lately = Q(created_at__gt=Now() - timedelta(seconds=BUDGET_SECONDS))
+    return _spent(ToolJob.objects.filter(lately, pk__gte=oldest))
+
+
+def _spent(jobs_of: QuerySet[ToolJob]) -> QuerySet[ToolJob, tuple[Any, ...]]:
+    """Worker seconds of guesses that served nothing, or have not yet: as long as they are expected to take. No row: none."""
+    guesses = jobs_of.filter(call_id=None, started_at__isnull=False).order_by().values("call_id")
+    return guesses.annotate(spent=Sum("expected_seconds")).values_list("spent")
+
+
+def _sum_of(found: Sequence[tuple[Any, ...]]) -> float:
+    return float(sum(amount for (amount,) in found))
 
 
 def _waits(capacities: Mapping[str, Capacity]) -> dict[str, float]:
@@ -122,6 +136,4 @@ def _waits(capacities: Mapping[str, Capacity]) -> dict[str, float]:
         .values("tool__name")
         .annotate(age=ExpressionWrapper(Now() - Max("created_at"), output_field=DurationField()))
     )
-    return {
-        one["tool__name"]: max(0.0, 2 * rated[one["tool__name"]] - one["age"].total_seconds()) for one in ages
-    }
+    return {one["tool__name"]: max(0.0, 2 * rated[one["tool__name"]] - one["age"].total_seconds()) for one in ages}

@@ -40,19 +40,24 @@ KILL_AFTER_SECONDS = 15.0
 """Grace past a tool's own timeout before the worker's process is replaced: the last resort."""
 STORE_AGAIN_AFTER_SECONDS = (0.1, 0.5, 2.0)
 """Within a lease: after that the sweep has taken the job back."""
-AUTHORITATIVE_PRIORITY, SPECULATIVE_PRIORITY = 0, 6  # on Redis 0 is the most urgent
+CALLS_QUEUE, GUESSES_QUEUE = "tools", "guesses"
+"""Guesses have processes of their own: however long one takes to let go of its slot, no call waits for it at a worker."""
+AUTHORITATIVE_PRIORITY, SPECULATIVE_PRIORITY = 0, 6
+"""For a worker that serves both queues; on Redis 0 is the most urgent."""
 
 
 def enqueue(job: ToolJob) -> None:
     """Tell the broker once this transaction is committed. If the broker is away, the sweep tells it later."""
     job_id, attempt, timeout_seconds = str(job.pk), job.attempt, job.timeout_seconds
-    priority = SPECULATIVE_PRIORITY if job.is_speculative else AUTHORITATIVE_PRIORITY
+    queue, priority = (
+        (GUESSES_QUEUE, SPECULATIVE_PRIORITY) if job.is_speculative else (CALLS_QUEUE, AUTHORITATIVE_PRIORITY)
+    )
 
     def send() -> None:
         try:
             run_job.apply_async(
                 args=[job_id, attempt],
-                queue="tools",
+                queue=queue,
                 priority=priority,
                 time_limit=timeout_seconds + KILL_AFTER_SECONDS,
                 retry=False,

@@ -16,6 +16,7 @@ os.environ["PASTE_HOME"] = str(HOME)
 # Most tests hold the jobs of calls in their own hands; those of calls in place switch it on.
 os.environ["PASTE_IN_PLACE_SECONDS"] = "0"
 os.environ["PASTE_VERIFY_PERCENT"] = "0"  # by chance; those of checks switch it on
+os.environ["PASTE_REST_ABOVE_PERCENT"] = "100"  # the tests themselves keep the processors busy
 os.environ["DJANGO_SETTINGS_MODULE"] = "paste_web.settings"
 # Playwright's synchronous interface runs an event loop in the thread of the test, which also asks the database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -19,8 +19,9 @@ PATIENCE_AT_THE_END_SECONDS = 3.0
 class Worker:
     """One worker process with its children. `kill` is SIGKILL to all of them, as if the machine had lost power."""
 
-    def __init__(self, queue: str, number: int, *options: str, **variables: str) -> None:
-        self.log = Path(settings.PASTE_HOME) / f"worker-{queue}-{number}.log"
+    def __init__(self, queues: str, number: int, *options: str, **variables: str) -> None:
+        name = f"{queues.partition(',')[0]}{number}"
+        self.log = Path(settings.PASTE_HOME) / f"worker-{name}.log"
         command = [
             sys.executable,
             "-m",
@@ -29,9 +30,9 @@ class Worker:
             "paste_web",
             "worker",
             "-Q",
-            queue,
+            queues,
             "-n",
-            f"{queue}{number}@test",
+            f"{name}@test",
         ]
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"]
         with self.log.open("wb") as log:
@@ -84,13 +85,14 @@ class Workers:
         self._all: list[Worker] = []
 
     def tools(self, processes: int = 2, **variables: str) -> Worker:
-        return self._start("tools", "-P", "prefork", "-c", str(processes), "--prefetch-multiplier", "1", **variables)
+        """One that runs calls and guesses alike, as where one is enough."""
+        return self._start("tools,guesses", "-P", "prefork", "-c", str(processes), "--prefetch-multiplier", "1", **variables)
 
     def agents(self, **variables: str) -> Worker:
         return self._start("agents", "-P", "threads", "-c", "16", "-I", "speculation.tasks", **variables)
 
-    def _start(self, queue: str, *options: str, **variables: str) -> Worker:
-        worker = Worker(queue, len(self._all), *options, **variables)
+    def _start(self, queues: str, *options: str, **variables: str) -> Worker:
+        worker = Worker(queues, len(self._all), *options, **variables)
         self._all.append(worker)
         return worker
 

@@ -10,6 +10,7 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 MARKS: Mapping[str, str] = {
     " -Q agents ": "agents worker",
     " -Q tools ": "tools workers",
+    " -Q guesses ": "guesses workers",
     "postgres": "database",
     "valkey": "broker",
 }

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from paste_web import celery_app, starting
 from paste_web.benchmarks import echo
-from paste_web.processes import Processes, Program, agents_worker, tools_worker
+from paste_web.processes import Processes, Program, agents_worker, guesses_worker, tools_worker
 from speculation.jobs import POOL
 from speculation.models import AgentProfile, Breaker, PatternRecord, Session, ToolJob, WorkerPool
 from speculation.notices import stop_listening
@@ -48,8 +48,10 @@ def size_pool(slots: int, reserved: int = 1) -> None:
 
 
 def start_tools(processes: Processes, slots: int, variables: Mapping[str, str] | None = None) -> None:
+    """For calls and for guesses."""
     program = tools_worker(slots)
     start_worker(processes, replace(program, arguments=[*program.arguments, "-I", echo.MODULE]), variables)
+    start_worker(processes, guesses_worker(slots), variables)
 
 
 def start_agents(processes: Processes, threads: int, variables: Mapping[str, str] | None = None) -> None:
@@ -63,7 +65,7 @@ def start_worker(processes: Processes, program: Program, variables: Mapping[str,
 
 def _answers(queue: str) -> bool:
     try:
-        answers = celery_app.control.broadcast("ping", reply=True, limit=2, timeout=1)
+        answers = celery_app.control.broadcast("ping", reply=True, limit=3, timeout=1)
     except (OperationalError, BrokerError, OSError):
         return False
     return any(name.startswith(f"{queue}@") for answer in answers for name in answer)

@@ -6,15 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paste_web import child
-from paste_web.processes import Program, agents_worker, tools_worker
+from paste_web.processes import Program, agents_worker, guesses_worker, tools_worker
 
 ORPHAN_SECONDS = 3.0
+UNRESTING = {"PASTE_REST_ABOVE_PERCENT": "100"}
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Member:
 
     @property
     def runs_tools(self) -> bool:
-        return self.program.name.startswith("tools")
+        return self.program.name.startswith(("tools", "guesses"))
 
     def signal_all(self, what: signal.Signals) -> None:
         """To the worker and to what it forked, also after the worker itself has died."""
@@ -137,13 +138,25 @@ class Crew:
 
 
 def workers(agents: int, tools: int, sessions_each: int, slots_each: int) -> Sequence[Program]:
-    """So many workers of each kind, under names of their own."""
-    kinds = [("agents", agents, agents_worker(sessions_each)), ("tools", tools, tools_worker(slots_each))]
-    return [_named(program, f"{kind}-{number}") for kind, count, program in kinds for number in range(1, count + 1)]
+    """So many workers of each kind, under names of their own; a worker of guesses for each of calls.
+
+    They guess however busy the processors are, which a storm keeps busy: guesses are what is to be shown to do no harm.
+    """
+    kinds = [
+        ("agents", agents, agents_worker(sessions_each)),
+        ("tools", tools, tools_worker(slots_each)),
+        ("guesses", tools, guesses_worker(slots_each)),
+    ]
+    return [
+        _named(program, f"{kind}-{number}", UNRESTING)
+        for kind, count, program in kinds
+        for number in range(1, count + 1)
+    ]
 
 
-def _named(program: Program, name: str) -> Program:
-    return replace(program, name=name, arguments=[*program.arguments, "-n", f"{name}@%h"])
+def _named(program: Program, name: str, environment: Mapping[str, str]) -> Program:
+    arguments = [*program.arguments, "-n", f"{name}@%h"]
+    return replace(program, name=name, arguments=arguments, environment={**program.environment, **environment})
 
 
 @contextmanager

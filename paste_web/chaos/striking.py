@@ -196,4 +196,4 @@ def send_job(job: UUID, attempt: int) -> None:
 
 def _queues(names: Iterable[Any]) -> list[bytes]:
     """The lists that are queues of tasks, at any priority; Celery's own are kept out."""
-    return sorted(name for name in names if name.startswith((b"agents", b"tools")))
+    return sorted(name for name in names if name.startswith((b"agents", b"tools", b"guesses")))

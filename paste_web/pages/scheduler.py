@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from paste_web.pages.pausing import PauseForm, paused_now
-from speculation import pool_figures
+from speculation import pool_figures, processors
 from speculation.breakers_limits import adjust
 from speculation.breakers_open import open_now
 from speculation.breakers_opening import reset
@@ -145,6 +145,8 @@ def _live(request: HttpRequest) -> dict[str, Any]:
         "spent_seconds": pool_figures.spent_in_a_minute(),
         "minute_budget_seconds": settings.PASTE_SPECULATION_SECONDS_A_MINUTE,
         "session_budget_seconds": settings.PASTE_SPECULATION_SECONDS_A_SESSION,
+        "real_use_percent": processors.of_this_machine.real_use() * 100,
+        "rest_above_percent": settings.PASTE_REST_ABOVE_PERCENT,
         "openings": open_now().exclude(kind=BreakerKind.PAUSE).select_related("tool", "agent"),
         "paused_here": paused_now(request.user),
         "may_change": request.user.has_perm(MAY_CHANGE),

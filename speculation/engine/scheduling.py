@@ -41,6 +41,7 @@ class Refused(StrEnum):
     OVER_SESSION_BUDGET = "over session budget"
     OVER_BUDGET = "over budget"
     NO_FREE_SLOT = "no free slot"
+    PROCESSORS_BUSY = "processors busy"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
-from speculation import breakers_opening, pool_figures
+from speculation import breakers_opening, pool_figures, processors
 from speculation.engine.breaking import Kind, Limits, Subject, Trip
 from speculation.models import (
     AgentProfile,
@@ -140,13 +141,35 @@ def test_stopped_guesses_and_what_is_spent_are_told(tool: ToolRecord, agent: Age
     assert "7.5 s" in text(viewer, LIVE)
 
 
+@pytest.mark.parametrize(
+    ("use", "most_percent", "said"),
+    [
+        (0.614, 50.0, "61 %used by real work in the last seconds: nothing runs early above 50 %"),
+        (0.3, 50.0, "30 %used by real work in the last seconds; above 50 % nothing runs early"),
+        (0.99, 100.0, "99 %used by real work in the last seconds\n"),
+    ],
+)
+def test_how_busy_the_processors_are_and_what_that_means_for_guesses_is_told(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch, settings: Any, use: float, most_percent: float, said: str
+) -> None:
+    settings.PASTE_REST_ABOVE_PERCENT = most_percent
+    monkeypatch.setattr(processors.of_this_machine, "real_use", lambda: use)
+    assert said in strip_tags(text(viewer, LIVE)) + "\n"
+
+
 def test_an_open_breaker_is_shown_with_its_reason_and_reset_with_another(
     tool: ToolRecord, operator: Client, viewer: Client
 ) -> None:
     opening = opened(tool)
     assert f"nothing of it runs early: {opening.reason}." in text(viewer, "/tools/builtin/get_order/")
     page = text(operator)
-    for said in (opening.reason, "31 s wasted", "30 s wasted", f"?reset={opening.pk}#change", "/tools/builtin/get_order/"):
+    for said in (
+        opening.reason,
+        "31 s wasted",
+        "30 s wasted",
+        f"?reset={opening.pk}#change",
+        "/tools/builtin/get_order/",
+    ):
         assert said in page
     assert "Reset now" in text(operator, f"{PAGE}?reset={opening.pk}") and "Reset now" not in text(operator)
     assert "Reset now" not in text(viewer, f"{PAGE}?reset={opening.pk}")

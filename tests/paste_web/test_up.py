@@ -63,7 +63,7 @@ def test_up_answers_refuses_a_second_one_and_stops_exactly_what_it_started(home:
     up = Up(home)
     assert httpx.get(f"{up.address}readyz", trust_env=False).status_code == 200
     names = " ".join(" ".join(process.cmdline()) for process in up.family)
-    assert all(part in names for part in ("daphne", "-Q agents", "-Q tools", "paste_web.beat", "postgres", "valkey"))
+    assert all(part in names for part in ("daphne", "-Q agents", "-Q tools", "-Q guesses", "paste_web.beat", "postgres", "valkey"))
 
     second = run_second(home)
     assert second.returncode == 1 and "already runs" in second.stderr and "Traceback" not in second.stderr

@@ -18,7 +18,7 @@ from speculation.models import JobStatus, Session, ToolJob, ToolRecord, WorkerPo
 from speculation.scheduler import AskedCall, Forecasted, Offer
 from speculation.slack import Capacity
 from speculation.specs import JobSpec
-from speculation.worker import SPECULATIVE_PRIORITY
+from speculation.worker import GUESSES_QUEUE, SPECULATIVE_PRIORITY
 from tests.speculation.conftest import Race
 from tools.base import SideEffect, ToolCall, ToolPolicy, ToolResult
 
@@ -31,16 +31,16 @@ REPLACEMENTS = 150
 
 
 class Broker:
-    """The real broker's queue of tool jobs, which no worker reads."""
+    """The real broker's queue of guesses, which no worker reads."""
 
     def __init__(self) -> None:
         self.connection = celery_app.connection_for_write()
         self.channel = self.connection.default_channel
-        self.channel.queue_purge("tools")
+        self.channel.queue_purge(GUESSES_QUEUE)
 
     def guesses(self) -> list[str]:
         """The job ids of the speculative messages."""
-        queue = self.channel._q_for_pri("tools", SPECULATIVE_PRIORITY)
+        queue = self.channel._q_for_pri(GUESSES_QUEUE, SPECULATIVE_PRIORITY)
         bodies = (json.loads(message)["body"] for message in self.channel.client.lrange(queue, 0, -1))
         return [json.loads(base64.b64decode(body))[0][0] for body in bodies]
 

@@ -5,6 +5,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from paste_web import starting
-from paste_web.processes import ProcessEnded, Processes, agents_worker, tools_worker
+from paste_web.processes import ProcessEnded, Processes, agents_worker, guesses_worker, tools_worker
 from paste_web.progress import say, step
 from speculation.models import Arm, EventRecord, WorkerPool
 from speculation.replay_figures import Compared, Lived, read_arm, summarise
@@ -100,7 +101,10 @@ class Command(BaseCommand):
         WorkerPool.objects.filter(name=POOL).update(slots=slots, reserved=options["parallel"])
         stack.enter_context(processes)
         processes.start(tools_worker(slots))
-        processes.start(agents_worker())
+        processes.start(guesses_worker(slots))
+        # what is replayed is how calls overlap, however busy this machine is
+        unresting = {"PASTE_REST_ABOVE_PERCENT": "100"}
+        processes.start(replace(agents_worker(), environment=unresting))
         starting.wait_for_workers(processes)
         return processes
 

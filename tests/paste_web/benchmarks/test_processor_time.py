@@ -10,6 +10,7 @@ def test_processes_are_told_apart_by_what_they_are_for() -> None:
     lines = {
         "python -m celery -A paste_web.celery worker -Q agents -n agents@%h": "agents worker",
         "python -m celery -A paste_web.celery worker -Q tools -n tools@%h": "tools workers",
+        "python -m celery -A paste_web.celery worker -Q guesses -n guesses@%h": "guesses workers",
         "postgres: paste paste [local] idle": "database",
         "/somewhere/valkey-server *:0": "broker",
         "python -m tools.worlds.site": "else",
