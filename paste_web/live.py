@@ -178,7 +178,7 @@ class SessionsConsumer(AsyncJsonWebsocketConsumer):
         self._heartbeat.heard()
 
     async def sessions_bell(self, message: dict[str, Any]) -> None:
-        self._changed.add(message["session"])
+        self._changed.update(message["sessions"])
 
     async def _send_changes_until_gone(self) -> None:
         with contextlib.suppress(Disconnected):

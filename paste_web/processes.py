@@ -103,29 +103,29 @@ def daphne(host: str, port: int) -> Program:
     return Program("web", arguments)
 
 
-def _worker(queue: str, pool: str, concurrency: int, *more: str) -> Program:
-    options = ["-Q", queue, "-n", f"{queue}@%h", "-P", pool, "-c", str(concurrency), "-l", "WARNING", *more]
+def _worker(name: str, queues: str, pool: str, concurrency: int, *more: str) -> Program:
+    options = ["-Q", queues, "-n", f"{name}@%h", "-P", pool, "-c", str(concurrency), "-l", "WARNING", *more]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     arguments = [sys.executable, "-m", "celery", "-A", "paste_web.celery", "worker", *options, *quiet]
     # Warm, then cold, which only processes can be; threads are killed with theirs. What is cut off is recovered from its
     # lease at the next start.
     politely = (signal.SIGTERM, signal.SIGQUIT) if pool == "prefork" else (signal.SIGTERM,)
-    return Program(queue, arguments, stop_signals=politely, patience_seconds=3.0)
+    return Program(name, arguments, stop_signals=politely, patience_seconds=3.0)
 
 
 def agents_worker(concurrency: int = 32) -> Program:
     """Runs sessions, which mostly wait: threads."""
-    return _worker("agents", "threads", concurrency, "-I", "speculation.tasks")
+    return _worker("agents", "agents", "threads", concurrency, "-I", "speculation.tasks")
 
 
-def tools_worker(slots: int) -> Program:
-    """Runs the tools that agents have asked for: one process a slot."""
-    return _worker("tools", "prefork", slots)
+def tools_worker(slots: int, queues: str = "tools") -> Program:
+    """Runs the tools that agents have asked for: one process a slot. `queues`: "tools,guesses" for one that runs both."""
+    return _worker("tools", queues, "prefork", slots)
 
 
 def guesses_worker(slots: int) -> Program:
     """Runs guesses, in processes that no call waits for."""
-    return _worker("guesses", "prefork", slots)
+    return _worker("guesses", "guesses", "prefork", slots)
 
 
 def beat() -> Program:

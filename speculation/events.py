@@ -60,6 +60,8 @@ logger = logging.getLogger(__name__)
 
 NOTICE_CHANNEL = "paste_jobs"
 GATHER_RINGS_SECONDS = 0.01
+GATHER_LIST_RINGS_SECONDS = 0.25
+"""The list of sessions tells its watchers once a second: it need not hear of every event."""
 NO_SCOPES: Mapping[str, int] = MappingProxyType({})
 
 
@@ -203,6 +205,7 @@ class Bell:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = threading.Lock()
         self._due: dict[UUID, int] = {}
+        self._due_in_list: set[UUID] = set()
         self._sending: set[asyncio.Future[None]] = set()  # or the loop forgets them half way
 
     def ring(self, session_id: UUID, seq: int) -> None:
@@ -213,24 +216,34 @@ class Bell:
         """After a fork the parent's loop runs in no thread of ours."""
         self._loop = None
         self._due = {}
+        self._due_in_list = set()
 
     def _note(self, session_id: UUID, seq: int) -> None:
+        loop = asyncio.get_running_loop()
         if not self._due:
-            asyncio.get_running_loop().call_later(GATHER_RINGS_SECONDS, self._ring_all)
+            loop.call_later(GATHER_RINGS_SECONDS, self._ring_all)
+        if not self._due_in_list:
+            loop.call_later(GATHER_LIST_RINGS_SECONDS, self._ring_list)
         self._due[session_id] = max(seq, self._due.get(session_id, 0))
+        self._due_in_list.add(session_id)
 
     def _ring_all(self) -> None:
         due, self._due = self._due, {}
         for session_id, seq in due.items():
-            sending = asyncio.ensure_future(self._send(session_id, seq))
-            self._sending.add(sending)
-            sending.add_done_callback(self._sending.discard)
+            self._send(f"session.{session_id.hex}", {"type": "session.bell", "seq": seq})
 
-    async def _send(self, session_id: UUID, seq: int) -> None:
-        layer = get_channel_layer()
+    def _ring_list(self) -> None:
+        due, self._due_in_list = self._due_in_list, set()
+        self._send("sessions", {"type": "sessions.bell", "sessions": sorted(map(str, due))})
+
+    def _send(self, group: str, message: dict[str, Any]) -> None:
+        sending = asyncio.ensure_future(self._send_to(group, message))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
+
+    async def _send_to(self, group: str, message: dict[str, Any]) -> None:
         try:
-            await layer.group_send(f"session.{session_id.hex}", {"type": "session.bell", "seq": seq})
-            await layer.group_send("sessions", {"type": "sessions.bell", "session": str(session_id), "seq": seq})
+            await get_channel_layer().group_send(group, message)
         except Exception as problem:  # noqa: BLE001  (the log is the truth: a lost bell must never fail a session)
             logger.warning("could not ring the bell: %s", type(problem).__name__)
 

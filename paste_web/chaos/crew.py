@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paste_web import child
-from paste_web.processes import Program, agents_worker, guesses_worker, tools_worker
+from paste_web.processes import Program, agents_worker, tools_worker
 
 ORPHAN_SECONDS = 3.0
 UNRESTING = {"PASTE_REST_ABOVE_PERCENT": "100"}
@@ -37,7 +37,7 @@ class Member:
 
     @property
     def runs_tools(self) -> bool:
-        return self.program.name.startswith(("tools", "guesses"))
+        return self.program.name.startswith("tools")
 
     def signal_all(self, what: signal.Signals) -> None:
         """To the worker and to what it forked, also after the worker itself has died."""
@@ -138,15 +138,11 @@ class Crew:
 
 
 def workers(agents: int, tools: int, sessions_each: int, slots_each: int) -> Sequence[Program]:
-    """So many workers of each kind, under names of their own; a worker of guesses for each of calls.
+    """So many workers of each kind, under names of their own. Those of tools run calls and guesses alike: fewer start sooner.
 
     They guess however busy the processors are, which a storm keeps busy: guesses are what is to be shown to do no harm.
     """
-    kinds = [
-        ("agents", agents, agents_worker(sessions_each)),
-        ("tools", tools, tools_worker(slots_each)),
-        ("guesses", tools, guesses_worker(slots_each)),
-    ]
+    kinds = [("agents", agents, agents_worker(sessions_each)), ("tools", tools, tools_worker(slots_each, "tools,guesses"))]
     return [
         _named(program, f"{kind}-{number}", UNRESTING)
         for kind, count, program in kinds

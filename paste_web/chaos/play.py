@@ -78,7 +78,7 @@ def play(sessions: int, seed: int) -> Played:
         hands.add(*workers(AGENTS_WORKERS, TOOLS_WORKERS, SESSIONS_EACH, SLOTS_EACH))
         tasks = list(islice(cycle(_mixed(agents)), sessions))
         with step("Workers"):
-            start_seconds = _wait(lambda: len(_ping()) == AGENTS_WORKERS + 2 * TOOLS_WORKERS, "the start of the workers")
+            start_seconds = _wait(lambda: len(_ping()) == AGENTS_WORKERS + TOOLS_WORKERS, "the start of the workers")
         with step("Learning, and serial execution of every task"):
             truths = _in_peace(agents, tasks, ground, library)
         pause_seconds = max(MEAN_PAUSE_SECONDS, start_seconds / 5)
@@ -149,7 +149,7 @@ def _wait(is_done: Callable[[], bool], what: str, timeout_seconds: float = 120.0
 
 
 def _ping() -> list[dict[str, Any]]:
-    answers: list[dict[str, Any]] = celery_app.control.ping(timeout=1, limit=AGENTS_WORKERS + 2 * TOOLS_WORKERS)
+    answers: list[dict[str, Any]] = celery_app.control.ping(timeout=1, limit=AGENTS_WORKERS + TOOLS_WORKERS)
     return answers
 
 

@@ -105,5 +105,5 @@ def test_what_is_spared_is_no_victim_and_what_hangs_is_gone_at_the_end_too(tmp_p
 
 def test_workers_of_one_kind_have_names_of_their_own() -> None:
     programs = workers(agents=2, tools=1, sessions_each=8, slots_each=3)
-    assert [program.name for program in programs] == ["agents-1", "agents-2", "tools-1", "guesses-1"]
+    assert [program.name for program in programs] == ["agents-1", "agents-2", "tools-1"]
     assert [program.arguments[-2:] for program in programs] == [["-n", f"{program.name}@%h"] for program in programs]

@@ -44,7 +44,7 @@ def measure(section: str, home: Path) -> dict[str, Any]:
     done = subprocess.run(
         command,
         cwd=settings.BASE_DIR,
-        env={**own, "PASTE_HOME": str(home)},
+        env={**own, "PASTE_HOME": str(home), "PASTE_REST_ABOVE_PERCENT": "100"},
         capture_output=True,
         text=True,
         check=False,
