@@ -32,6 +32,10 @@ PASTE_BROKER_URL = environment.url(
 PASTE_DATABASE_POOL = environment.whole_number("PASTE_DATABASE_POOL", 8, least=2, most=500)
 DATABASES = {"default": environment.database_from_url("DATABASE_URL", DATABASE_URL)}
 DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": PASTE_DATABASE_POOL, "timeout": 5}
+# Statements that come again and again are prepared; not behind a pooler that hands each transaction another connection and
+# knows nothing of prepared statements.
+if environment.yes_or_no("PASTE_PREPARED_STATEMENTS", True):
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 2
 DATABASES["default"]["TEST"] = {"NAME": "paste_test"}
 
 # The model that agents without a script talk to.

@@ -50,7 +50,7 @@ from typing import Any
 from uuid import UUID
 
 from channels.layers import get_channel_layer
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Q
 
 from speculation import rows
@@ -73,11 +73,13 @@ WITH stepped AS (
 ), told AS (
     INSERT INTO speculation_eventrecord (session_id, seq, kind, at, payload)
     SELECT %(session)s, seq, kind, coalesce(at, clock_timestamp()), payload
-    FROM unnest(%(seqs)s::int[], %(kinds)s::text[], %(moments)s::timestamptz[], %(payloads)s::text[]::jsonb[])
-    AS row (seq, kind, at, payload)
+    FROM json_to_recordset(%(rows)s::json) AS row (seq int, kind text, at timestamptz, payload jsonb)
 )
 SELECT pg_notify(%(channel)s, key) FROM unnest(%(notices)s::text[]) AS key
 """
+
+
+_LOCK = f"SELECT {rows.columns(Session)} FROM speculation_session WHERE id = %s FOR NO KEY UPDATE"
 
 
 class SessionLost(Exception):
@@ -91,13 +93,14 @@ class SessionLog:
         self.session = session
         self.scopes = scopes
         """Epochs of the shared states that this transaction has locked."""
-        self._rows: list[tuple[int, str, datetime | None, str]] = []
+        self._rows: list[str] = []
         self._notices: list[str] = []
 
     def append(self, kind: str, at: datetime | None = None, **payload: Any) -> int:
         """Add an event; returns its seq. `at` only for what happened before this transaction began."""
         self.session.last_seq += 1
-        self._rows.append((self.session.last_seq, kind, at, json.dumps(payload)))
+        row = {"seq": self.session.last_seq, "kind": kind, "at": at and at.isoformat(), "payload": payload}
+        self._rows.append(json.dumps(row))
         return self.session.last_seq
 
     def notify(self, key: object) -> None:
@@ -141,18 +144,14 @@ class SessionLog:
         """Write what was gathered, in one statement. Called once, by `writing`, inside its transaction."""
         if not self._rows and not self._notices:
             return
-        seqs, kinds, moments, payloads = [list(column) for column in zip(*self._rows, strict=True)] or [[]] * 4
-        with connection.cursor() as cursor:
+        with rows.cursor() as cursor:
             cursor.execute(
                 _FLUSH,
                 {
                     "session": self.session.pk,
                     "last_seq": self.session.last_seq,
                     "epoch": self.session.epoch,
-                    "seqs": seqs,
-                    "kinds": kinds,
-                    "moments": moments,
-                    "payloads": payloads,
+                    "rows": f"[{','.join(self._rows)}]",
                     "channel": NOTICE_CHANNEL,
                     "notices": self._notices,
                 },
@@ -183,7 +182,7 @@ def writing(
 
 def _locked(session_id: UUID) -> Session:
     """As text: composing the statement anew would cost more than asking it. Raises Session.DoesNotExist."""
-    for session in rows.read(Session, "SELECT * FROM speculation_session WHERE id = %s FOR NO KEY UPDATE", [session_id]):
+    for session in rows.read(Session, _LOCK, [session_id]):
         return session
     raise Session.DoesNotExist
 

@@ -53,7 +53,7 @@ MOVES: Mapping[str, Move] = {
 _ASKED_BEFORE = (
     "(SELECT count(*) FROM speculation_tooljob WHERE session_id = %s AND fingerprint = %s AND call_id IS NOT NULL)"
 )
-_LATER = "now() + %s * interval '1 second'"
+_LATER = "statement_timestamp() + %s * interval '1 second'"
 
 HELD = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED)
 """Statuses of a speculation that may still serve a call."""
@@ -126,7 +126,7 @@ def insert(
         computed["start_before"] = (_LATER, [start_within_seconds])
     if started_by:
         job.status, job.attempt, job.worker = JobStatus.RUNNING, 1, started_by
-        computed["started_at"] = ("now()", [])
+        computed["started_at"] = ("statement_timestamp()", [])
         computed["lease_until"] = (_LATER, [LEASE_SECONDS])
         computed["expires_at"] = (_LATER, [job.ttl_seconds])
     rows.insert(job, computed)
@@ -163,7 +163,7 @@ def fail(log: SessionLog, job: ToolJob, *, attempt: int, error: str, reason: str
     return _end(log, job, "fail", attempt, ok=False, error=error, end_reason=reason)
 
 
-def fail_unasked(log: SessionLog, job: ToolJob, *, attempt: int, error: str, reason: str = ERROR_ANSWER) -> bool:
+def fail_unasked(log: SessionLog, job: ToolJob, *, attempt: int, error: str, reason: str = "failed") -> bool:
     """running -> failed, if nobody asked for it: the error of a guess is no answer to anything."""
     return _end(log, job, "fail", attempt, Q(call_id=None), ok=False, error=error, end_reason=reason)
 

@@ -8,20 +8,19 @@ The session's lock is taken by events.writing; a job's by its conditional UPDATE
 
 from collections.abc import Iterable
 
-from django.db import connection
-
 from speculation import rows
 from speculation.models import ToolRecord, WorkerPool
 
 # Whoever shares a row lets later sharers in past somebody who waits to change it, for seconds when there are many: a
 # revocation would come too late. Advisory locks queue fairly; the function is evaluated before the row is locked.
 _TURN = 7_104_003
-_SHARE_TOOLS = """
-SELECT *, pg_advisory_xact_lock_shared(%s, id::int) AS turn FROM speculation_toolrecord WHERE id = ANY(%s)
-ORDER BY id FOR SHARE
+_SHARE_TOOLS = f"""
+SELECT {rows.columns(ToolRecord)}, pg_advisory_xact_lock_shared(%s, id::int) AS turn FROM speculation_toolrecord
+WHERE id = ANY(%s) ORDER BY id FOR SHARE
 """
-_HOLD_TOOL = """
-SELECT *, pg_advisory_xact_lock(%s, id::int) AS turn FROM speculation_toolrecord WHERE id = %s FOR NO KEY UPDATE
+_HOLD_TOOL = f"""
+SELECT {rows.columns(ToolRecord)}, pg_advisory_xact_lock(%s, id::int) AS turn FROM speculation_toolrecord
+WHERE id = %s FOR NO KEY UPDATE
 """
 
 
@@ -58,7 +57,7 @@ def _lock_scopes(names: Iterable[str], strength: str) -> dict[str, int]:
     if not wanted:
         return {}
     select = f"SELECT name, epoch FROM speculation_resourcescope WHERE name = ANY(%s) ORDER BY name FOR {strength}"
-    with connection.cursor() as cursor:
+    with rows.cursor() as cursor:
         cursor.execute(select, [wanted])
         found = dict(cursor.fetchall())
         if len(found) < len(wanted):

@@ -18,6 +18,7 @@ from speculation.specs import START_WITHIN_SECONDS, JobSpec
 from speculation.toolbox import BoxedTool, Toolbox
 from speculation.verdicts import is_speculable, newest_approval
 
+_TOOLS = f"SELECT {rows.columns(ToolRecord)} FROM speculation_toolrecord WHERE id = ANY(%s)"
 NOTHING_RUNS_EARLY = ": nothing runs early"
 """Of an arm that only predicts, in which a decision would let the call run."""
 
@@ -47,7 +48,7 @@ class Permits:
     def refresh(self) -> int:
         """Read what moved since the last time. Returns the session's epoch as of now."""
         known = {box.record.pk: box for box in self._toolbox.values()}
-        for record in rows.read(ToolRecord, "SELECT * FROM speculation_toolrecord WHERE id = ANY(%s)", [list(known)]):
+        for record in rows.read(ToolRecord, _TOOLS, [list(known)]):
             box = known[record.pk]
             if record.pk not in self._approvals or record.policy_version != box.record.policy_version:
                 self._approvals[record.pk] = newest_approval(record, self._session.agent)

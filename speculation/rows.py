@@ -3,6 +3,9 @@
 Django composes a statement anew for each use, about half a millisecond that somebody's call waits for. A statement's text
 depends only on its shape: which columns it names, how they are compared, and what is not a plain value (`Now()`, lists,
 None). So texts are kept by their shape, with places for the plain values.
+
+The server binds the values, not the driver, as Django has it: what is asked again is prepared, and neither written out nor
+planned anew. Texts name their columns, since what is prepared must not find others after a migration.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +14,10 @@ from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
 from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connection, models
+from django.db.backends.utils import CursorWrapper
 from django.db.models.expressions import DatabaseDefault, Expression
 from django.db.models.sql import UpdateQuery
 
@@ -81,7 +86,8 @@ def insert(row: models.Model, computed: Mapping[str, tuple[str, Sequence[Any]]])
         texts.append(text)
         parameters.extend(given)
     table = row._meta.db_table
-    _read_back(row, f'INSERT INTO "{table}" ({", ".join(names)}) VALUES ({", ".join(texts)}) RETURNING *', parameters)
+    sql = f'INSERT INTO "{table}" ({", ".join(names)}) VALUES ({", ".join(texts)}) RETURNING {columns(type(row))}'
+    _read_back(row, sql, parameters)
     row._state.adding = False
     row._state.db = DEFAULT_DB_ALIAS
 
@@ -91,9 +97,9 @@ def select(compose: Callable[..., models.QuerySet[Any, Any]], *values: Any) -> l
     each value, to be compared with a column.
     """
     statement = _statement((compose, len(values)), lambda: _compose_select(compose, len(values)))
-    with connection.cursor() as cursor:
-        cursor.execute(statement.sql, statement.filled(values))
-        return list(cursor.fetchall())
+    with cursor() as asking:
+        asking.execute(statement.sql, statement.filled(values))
+        return list(asking.fetchall())
 
 
 def read(model: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
@@ -101,10 +107,27 @@ def read(model: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
 
     What `Manager.raw` does, which looks up anew each time which column is which field and how it is converted.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        columns = _columns(model, tuple(column.name for column in cursor.description))
-        return [model.from_db(DEFAULT_DB_ALIAS, columns.names, columns.values(row)) for row in cursor.fetchall()]
+    with cursor() as asking:
+        asking.execute(sql, parameters)
+        found = _columns_of.get((model, sql))
+        if found is None:
+            found = _columns(model, tuple(column.name for column in asking.description))
+            if len(_columns_of) < MOST_SHAPES:
+                _columns_of[model, sql] = found
+        return [model.from_db(DEFAULT_DB_ALIAS, found.names, found.values(row)) for row in asking.fetchall()]
+
+
+def cursor() -> CursorWrapper:
+    """Where the server binds the values: numbers, texts, times, ids and lists of them, each where its type is plain to see."""
+    connection.ensure_connection()
+    wrapped: CursorWrapper = connection._prepare_cursor(psycopg.Cursor(connection.connection))
+    return wrapped
+
+
+@cache
+def columns(model: type[models.Model]) -> str:
+    """A model's columns as a statement names them."""
+    return ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields)
 
 
 @dataclass(frozen=True)
@@ -122,7 +145,10 @@ class _Columns:
         return values
 
 
-@cache
+_columns_of: dict[tuple[type[models.Model], str], _Columns] = {}
+"""By the statement: to ask the driver what it has read costs more than to read it."""
+
+
 def _columns(model: type[models.Model], names: tuple[str, ...]) -> _Columns:
     """In the order of the model's fields, as `Model.from_db` wants them."""
     fields = [field for field in model._meta.concrete_fields if field.column in names]
@@ -158,7 +184,7 @@ def _compose_update(model: type[models.Model], where: Sequence[models.Q], change
         sql, parameters = query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
     except EmptyResultSet:  # Django sees that the condition can never hold
         return Statement("")
-    return Statement(f"{sql} RETURNING *", parameters)
+    return Statement(f"{sql} RETURNING {columns(model)}", parameters)
 
 
 def _compose_select(compose: Callable[..., models.QuerySet[Any, Any]], count: int) -> Statement:

@@ -6,7 +6,7 @@ from typing import Any
 from paste_web.benchmarks.throughput import saturation
 from speculation.text_table import text_table
 
-CLASSES = ("agents worker", "tools workers", "database", "broker", "benchmark", "else")
+CLASSES = ("agents worker", "tools workers", "guesses workers", "database", "broker", "benchmark", "else")
 
 
 def throughput_text(section: Mapping[str, Any]) -> str:
