@@ -34,6 +34,9 @@ SESSIONS_EACH, SLOTS_EACH = 12, 4
 SERIAL_AT_ONCE = 2
 LEARNING_TASKS = 2
 MOST_AT_ONCE = 60
+LEAST_KILLED, SHARE_HELD_BACK = 10, 10
+"""The last tenth of the sessions waits until something was killed so often: on a slow machine, where faults keep further apart,
+a few sessions would else be through before it was a storm."""
 """Sessions that wait or run: more are submitted as they end."""
 MEAN_PAUSE_SECONDS = 2.0
 """Where the workers start within five times as long; on a slower machine, a fifth of that start."""
@@ -171,7 +174,8 @@ def _storm(tasks: Tasks, storm: Storm, limit: float) -> int:
     waiting = deque(tasks)
     with Ticker() as ticker:
         while (waiting or ride_out(_open_sessions)) and time.monotonic() - began < limit:
-            _submit(waiting)
+            is_storm = storm.killed >= LEAST_KILLED or time.monotonic() - began > limit / 2
+            _submit(waiting, leave=0 if is_storm else len(tasks) // SHARE_HELD_BACK)
             if time.monotonic() - began < limit - QUIET_SECONDS:
                 storm.strike_if_due(time.monotonic())
             storm.look_after()
@@ -184,9 +188,9 @@ def _storm(tasks: Tasks, storm: Storm, limit: float) -> int:
     return len(waiting)
 
 
-def _submit(waiting: deque[tuple[AgentProfile, str]]) -> None:
+def _submit(waiting: deque[tuple[AgentProfile, str]], leave: int) -> None:
     for _ in range(MOST_AT_ONCE - ride_out(_open_sessions)):
-        if not waiting:
+        if len(waiting) <= leave:
             return
         agent, task = waiting[0]
         ride_out(partial(submit_task, agent, task, speculation="on", origin=Origin.DEMO))
