@@ -6,6 +6,8 @@ import signal
 import tempfile
 from pathlib import Path
 
+import hypothesis
+
 KEPT_VARIABLES = {"PASTE_REQUIRE_BROWSER", "PASTE_CHROMIUM", "PASTE_POSTGRES_BIN", "PASTE_VALKEY_SERVER"}
 
 for name in list(os.environ):
@@ -21,6 +23,11 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "paste_web.settings"
 # Playwright's synchronous interface runs an event loop in the thread of the test, which also asks the database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
+
+# Property tests are about what holds, not about how fast it is found out: on a busy machine one example of thousands stands
+# still for longer than Hypothesis's usual fifth of a second.
+hypothesis.settings.register_profile("paste", deadline=None)
+hypothesis.settings.load_profile("paste")
 
 # A shell starts background commands with Ctrl-C ignored; tests of Ctrl-C must not depend on who started them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
