@@ -56,8 +56,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
         self._sight: Sight | None = None
         self._group = f"session.{view.session.pk.hex}"
         await self.accept()
-        await self.channel_layer.group_add(self._group, self.channel_name)
         self._heartbeat = Heartbeat(self.channel_layer, self.channel_name, "session.echo")
+        await self.channel_layer.group_add(self._group, self.channel_name)
         self._pump = asyncio.create_task(self._send_or_give_up())
 
     async def disconnect(self, code: int) -> None:
@@ -79,6 +79,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
         self._heartbeat.heard()
 
     async def session_bell(self, message: dict[str, Any]) -> None:
+        self._heartbeat.heard()  # where bells come late because there are many, the echo does too
         self._bell.set()
 
     @classmethod
@@ -165,8 +166,8 @@ class SessionsConsumer(AsyncJsonWebsocketConsumer):
             return
         self._changed: set[str] = set()
         await self.accept()
-        await self.channel_layer.group_add("sessions", self.channel_name)
         self._heartbeat = Heartbeat(self.channel_layer, self.channel_name, "sessions.echo")
+        await self.channel_layer.group_add("sessions", self.channel_name)
         self._pump = asyncio.create_task(self._send_changes_until_gone())
 
     async def disconnect(self, code: int) -> None:
@@ -178,6 +179,7 @@ class SessionsConsumer(AsyncJsonWebsocketConsumer):
         self._heartbeat.heard()
 
     async def sessions_bell(self, message: dict[str, Any]) -> None:
+        self._heartbeat.heard()
         self._changed.update(message["sessions"])
 
     async def _send_changes_until_gone(self) -> None:
