@@ -41,9 +41,8 @@ class Permits:
         self._draw = canary_draw(session)
         self._openings: list[BreakerOpening] = []
         self.exchanged = Exchanged()
-        self._now = datetime.max.replace(
-            tzinfo=UTC
-        )  # the database's clock at the last refresh; before, all has expired
+        self._now = datetime.max.replace(tzinfo=UTC)
+        """The database's clock at the last refresh; before that, all has expired."""
 
     def refresh(self) -> int:
         """Read what moved since the last time. Returns the session's epoch as of now."""
@@ -86,9 +85,8 @@ class Permits:
         if approval is None:
             return spec
         allowed = spec.ttl_seconds if approval.ttl_seconds is None else approval.ttl_seconds
-        if (
-            approval.expires_at is not None
-        ):  # nothing is served that the decision does not outlive, however late it starts
+        if approval.expires_at is not None:
+            # nothing is served that the decision does not outlive, however late it starts
             allowed = min(allowed, (approval.expires_at - self._now).total_seconds() - START_WITHIN_SECONDS)
         return replace(spec, ttl_seconds=max(0.0, min(spec.ttl_seconds, allowed)))
 

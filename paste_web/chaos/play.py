@@ -34,10 +34,10 @@ SESSIONS_EACH, SLOTS_EACH = 12, 4
 SERIAL_AT_ONCE = 2
 LEARNING_TASKS = 2
 MOST_AT_ONCE = 60
+"""Sessions that wait or run: more are submitted as they end."""
 LEAST_KILLED, SHARE_HELD_BACK = 10, 10
 """The last tenth of the sessions waits until something was killed so often: on a slow machine, where faults keep further apart,
 a few sessions would else be through before it was a storm."""
-"""Sessions that wait or run: more are submitted as they end."""
 MEAN_PAUSE_SECONDS = 2.0
 """Where the workers start within five times as long; on a slower machine, a fifth of that start."""
 QUIET_SECONDS = 60.0

@@ -56,28 +56,20 @@ def test_what_comes_back_keeps_a_socket_alive(clock: Clock) -> None:
     assert asyncio.run(live()) == 20
 
 
-def test_a_socket_that_was_busy_for_long_owes_no_echo(clock: Clock) -> None:
-    async def live() -> None:
-        heart = beating(Layer())
-        clock.now += 1.0
-        await heart.beat()
-        await asyncio.sleep(0)
-        clock.now += 30.0
-        await heart.beat()
-
-    asyncio.run(live())
-
-
-def test_an_echo_that_was_not_read_yet_is_waited_for(clock: Clock) -> None:
-    async def live() -> None:
+@pytest.mark.parametrize("is_echo_read", [True, False], ids=["busy after the echo", "busy before it could be read"])
+def test_a_socket_that_was_busy_for_long_is_not_taken_for_a_lost_layer(clock: Clock, is_echo_read: bool) -> None:
+    async def live() -> int:
         layer = Layer()
         heart = beating(layer)
         clock.now += 1.0
         await heart.beat()
-        clock.now += 30.0  # the process itself was held up; the echo lies there
+        if is_echo_read:
+            await asyncio.sleep(0)
+        clock.now += 30.0
         await heart.beat()
+        return layer.beats
 
-    asyncio.run(live())
+    assert asyncio.run(live()) == 2
 
 
 def test_silence_after_a_beat_is_a_lost_layer_within_five_seconds(clock: Clock) -> None:

@@ -22,22 +22,23 @@ class Kernel:
         self.now += seconds
         self.counts = [count + ticks.get(name, 0) for name, count in zip(names, self.counts, strict=True)]
 
-    def look(self) -> Processors:
-        return Processors(lambda: list(self.counts), lambda: self.now)
+    def looked_at(self) -> Processors:
+        """After one look, which tells nothing."""
+        machine = Processors(lambda: list(self.counts), lambda: self.now)
+        assert machine.real_use() == 0.0
+        return machine
 
 
 def test_what_guesses_use_counts_as_free_and_what_others_took_as_used() -> None:
     kernel = Kernel()
-    machine = kernel.look()
-    assert machine.real_use() == 0.0, "one look tells nothing"
+    machine = kernel.looked_at()
     kernel.live(1.0, user=60, system=20, steal=20, nice=40, idle=50, iowait=10)
     assert machine.real_use() == pytest.approx(0.5)
 
 
 def test_it_looks_once_a_second_at_the_last_seconds() -> None:
     kernel = Kernel()
-    machine = kernel.look()
-    machine.real_use()
+    machine = kernel.looked_at()
     kernel.live(LOOK_EVERY_SECONDS, user=200)
     assert machine.real_use() == 1.0
     kernel.live(LOOK_EVERY_SECONDS / 2, idle=100)
@@ -52,8 +53,7 @@ def test_it_looks_once_a_second_at_the_last_seconds() -> None:
 
 def test_a_share_of_a_long_time_ago_is_none_of_now() -> None:
     kernel = Kernel()
-    machine = kernel.look()
-    machine.real_use()
+    machine = kernel.looked_at()
     kernel.live(FORGOTTEN_AFTER_SECONDS, user=2000)
     assert machine.real_use() == 0.0
     kernel.live(1.0, user=150, idle=50)

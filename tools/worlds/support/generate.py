@@ -96,72 +96,72 @@ POLICIES = [
 ]
 
 
+# table: the column that is its key, and its columns with their types
+TABLES = {
+    "customers": (
+        "email",
+        {"email": "text", "name": "text", "city": "text", "tier": "text", "since": "date", "orders": "jsonb"},
+    ),
+    "orders": (
+        "order_id",
+        {
+            "order_id": "text",
+            "email": "text",
+            "item": "text",
+            "item_cents": "integer",
+            "shipping_cents": "integer",
+            "status": "text",
+            "placed_on": "date",
+            "promised_on": "date",
+            "delivered_on": "date",
+            "payments": "jsonb",
+            "refund_request": "text",
+            "complained_on": "date",
+        },
+    ),
+    "payments": (
+        "payment_id",
+        {
+            "payment_id": "text",
+            "order_id": "text",
+            "amount_cents": "integer",
+            "method": "text",
+            "status": "text",
+            "charged_on": "date",
+        },
+    ),
+    "refunds": (
+        "refund_id",
+        {
+            "refund_id": "text",
+            "order_id": "text",
+            "payment_id": "text",
+            "amount_cents": "integer",
+            "reason": "text",
+            "status": "text",
+        },
+    ),
+}
+
+
 def main() -> None:
     random = Random(4711)
-    tables: dict[str, tuple[str, dict[str, str], list[Row]]] = {
-        "customers": (
-            "email",
-            {"email": "text", "name": "text", "city": "text", "tier": "text", "since": "date", "orders": "jsonb"},
-            [],
-        ),
-        "orders": (
-            "order_id",
-            {
-                "order_id": "text",
-                "email": "text",
-                "item": "text",
-                "item_cents": "integer",
-                "shipping_cents": "integer",
-                "status": "text",
-                "placed_on": "date",
-                "promised_on": "date",
-                "delivered_on": "date",
-                "payments": "jsonb",
-                "refund_request": "text",
-                "complained_on": "date",
-            },
-            [],
-        ),
-        "payments": (
-            "payment_id",
-            {
-                "payment_id": "text",
-                "order_id": "text",
-                "amount_cents": "integer",
-                "method": "text",
-                "status": "text",
-                "charged_on": "date",
-            },
-            [],
-        ),
-        "refunds": (
-            "refund_id",
-            {
-                "refund_id": "text",
-                "order_id": "text",
-                "payment_id": "text",
-                "amount_cents": "integer",
-                "reason": "text",
-                "status": "text",
-            },
-            [],
-        ),
-    }
+    rows: dict[str, list[Row]] = {table: [] for table in TABLES}
     numbers = iter(random.sample(range(100_000, 999_999), 400))
     for name, city, complaint, item, place, count in CASES:
         email = f"{name.lower().replace(' ', '.')}@example.com"
         since = date(2019, 1, 1) + timedelta(days=random.randrange(2000))
         orders: list[str] = []
-        tables["customers"][2].append([email, name, city, random.choice(["basic", "plus"]), str(since), orders])
+        rows["customers"].append([email, name, city, random.choice(["basic", "plus"]), str(since), orders])
         others = random.sample(OTHER_ITEMS, count - 1)
         for index in range(count):
             is_it = index == place
             ordered = item if is_it else others.pop()
-            rows = make_order(random, numbers, email, ordered, complaint if is_it else "", index)
-            orders.append(rows[0][1][0])
-            for table, row in rows:
-                tables[table][2].append(row)
-    write_records(tables)
+            made = make_order(random, numbers, email, ordered, complaint if is_it else "", index)
+            orders.append(made[0][1][0])
+            for table, row in made:
+                rows[table].append(row)
+    write_records(rows)
     write_documents()
 
 
@@ -198,11 +198,11 @@ def as_text(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-def write_records(tables: dict[str, tuple[str, dict[str, str], list[Row]]]) -> None:
+def write_records(rows: dict[str, list[Row]]) -> None:
     """A row a line, so that a change reads as one."""
     parts = []
-    for name, (key, columns, rows) in tables.items():
-        lines = ",\n".join(json.dumps(row) for row in sorted(rows))
+    for name, (key, columns) in TABLES.items():
+        lines = ",\n".join(json.dumps(row) for row in sorted(rows[name]))
         parts.append(f'"{name}": {{"key": "{key}", "columns": {json.dumps(columns)}, "rows": [\n{lines}\n]}}')
     (FOLDER / "records.json").write_text('{"tables": {\n' + ",\n".join(parts) + "\n}}\n")
 
