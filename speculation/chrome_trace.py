@@ -260,7 +260,7 @@ def _names(slices: Iterable[Slice], title: str) -> Events:
         events.append(_meta("process_name", pid, 0, name=f"{process} · {title}"))
         events.append(_meta("process_sort_index", pid, 0, sort_index=pid))
         for row in range(count):
-            name = MODEL_ROWS[row] if process == "Model" else f"{process} {row + 1}"
+            name = MODEL_ROWS[row] if process == "Model" else process  # Perfetto writes the row's number behind it
             events.append(_meta("thread_name", pid, row + 1, name=name))
             events.append(_meta("thread_sort_index", pid, row + 1, sort_index=row + 1))
     return events

@@ -1,7 +1,7 @@
 """A session as Chrome's trace events: what Perfetto needs to draw it, and nothing that may not be read."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import pairwise
 
 import pytest
@@ -104,17 +104,11 @@ def test_a_flow_leads_from_the_prediction_over_the_launch_to_the_call():
 
 def test_lanes_have_names_and_runs_that_overlap_have_lanes_of_their_own():
     trace = traced(example())
-    threads = set(names(trace, "thread_name").values())
-    assert {
-        "Turns",
-        "Decode",
-        "Waits for tools",
-        "Calls 1",
-        "Calls 2",
-        "Tools, authoritative 1",
-        "Speculative 1",
-        "Speculative 2",
-    } <= threads
+    rows = Counter(names(trace, "thread_name").values())
+    assert [rows[name] for name in ("Turns", "Decode", "Waits for tools")] == [1, 1, 1]
+    assert rows["Calls"] == 2
+    assert rows["Speculative"] == 2
+    assert rows["Tools, authoritative"] >= 1
     assert {(event["pid"], event["tid"]) for event in events(trace, "X")} <= names(trace, "thread_name").keys()
 
 
