@@ -1,4 +1,4 @@
-"""How long each tool really takes: measured from its own finished jobs, kept beside the tool for the forecast and pages."""
+"""How long each tool really takes, and how much of that it computes: measured from its own finished jobs, kept beside the tool for the forecast and pages."""
 
 from typing import Any
 
@@ -9,13 +9,14 @@ from speculation.models import ToolRecord
 RECENT_RUNS = 200
 
 _MEASURE = """
-SELECT tool.id, total.runs, avg(recent.seconds), percentile_cont(ARRAY[0.5, 0.9, 0.99]) WITHIN GROUP (ORDER BY recent.seconds)
+SELECT tool.id, total.runs, avg(recent.seconds), percentile_cont(ARRAY[0.5, 0.9, 0.99]) WITHIN GROUP (ORDER BY recent.seconds),
+    sum(recent.processor_seconds) / nullif(sum(recent.seconds) FILTER (WHERE recent.processor_seconds IS NOT NULL), 0)
 FROM speculation_toolrecord AS tool
 CROSS JOIN LATERAL (
     SELECT count(*) AS runs FROM speculation_tooljob WHERE tool_id = tool.id AND status = 'succeeded'
 ) AS total
 CROSS JOIN LATERAL (
-    SELECT extract(epoch FROM job.ended_at - job.started_at)::float8 AS seconds
+    SELECT extract(epoch FROM job.ended_at - job.started_at)::float8 AS seconds, job.processor_seconds
     FROM speculation_tooljob AS job
     WHERE job.tool_id = tool.id AND job.status = 'succeeded' ORDER BY job.created_at DESC LIMIT %s
 ) AS recent
@@ -25,12 +26,13 @@ GROUP BY tool.id, total.runs
 
 
 def measure() -> int:
-    """Bring every tool with new runs up to date. Returns how many changed. Seconds; quantiles of the recent runs."""
+    """Bring every tool with new runs up to date. Returns how many changed. Seconds; quantiles of the recent runs;
+    `processors`: those kept busy while it runs, None where no recent run tells."""
     with connection.cursor() as cursor:
         cursor.execute(_MEASURE, [RECENT_RUNS])
         rows: list[Any] = cursor.fetchall()
-    for tool_id, runs, mean, (median, p90, p99) in rows:
+    for tool_id, runs, mean, (median, p90, p99), processors in rows:
         ToolRecord.objects.filter(pk=tool_id).update(
-            runs=runs, mean_seconds=mean, quantiles={"p50": median, "p90": p90, "p99": p99}
+            runs=runs, mean_seconds=mean, quantiles={"p50": median, "p90": p90, "p99": p99}, processors=processors
         )
     return len(rows)

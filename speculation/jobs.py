@@ -153,9 +153,12 @@ def renew(job_id: Any, attempt: int) -> bool:
     )
 
 
-def commit(log: SessionLog, job: ToolJob, *, attempt: int, result: ToolResult) -> bool:
+def commit(
+    log: SessionLog, job: ToolJob, *, attempt: int, result: ToolResult, processor_seconds: float | None = None
+) -> bool:
     """running -> succeeded with a result. False: preempted or superseded meanwhile, drop the result."""
-    return _end(log, job, "commit", attempt, ok=result.ok, result=result.to_json())
+    measured = {} if processor_seconds is None else {"processor_seconds": processor_seconds}
+    return _end(log, job, "commit", attempt, ok=result.ok, result=result.to_json(), **measured)
 
 
 def fail(log: SessionLog, job: ToolJob, *, attempt: int, error: str, reason: str = "failed") -> bool:

@@ -13,6 +13,7 @@ from speculation.breakers_open import first_against, open_now, refusal
 from speculation.effects import reaches_outside
 from speculation.exchanged import NOTHING_NEW, Exchanged
 from speculation.models import Approval, Arm, BreakerOpening, Session, ToolRecord
+from speculation.processors import cost_of
 from speculation.slack import Capacity
 from speculation.specs import START_WITHIN_SECONDS, JobSpec
 from speculation.toolbox import BoxedTool, Toolbox
@@ -95,4 +96,4 @@ class Permits:
         approval, policy = self._approvals.get(box.record.pk), box.tool.policy
         limit = approval.max_parallel if approval else None
         most = min(policy.max_parallel, limit + policy.reserved) if limit else policy.max_parallel
-        return Capacity(most, policy.min_interval_seconds, policy.reserved)
+        return Capacity(most, policy.min_interval_seconds, policy.reserved, cost_of(box.record.processors))

@@ -1,9 +1,12 @@
-"""How much of this machine's processors real work uses, by the kernel's own count. Where there is none (not Linux): unknown.
+"""How much of this machine's processors real work uses, by the kernel's own count, and what is left for guesses. Where
+there is no such count (not Linux): unknown.
 
 What guesses use is not counted where they have a low priority (yielding.py): it is given back the moment real work wants it.
 What another machine took of ours is: nobody here can have it.
 """
 
+import os
+import resource
 import threading
 import time
 from collections import deque
@@ -15,7 +18,23 @@ WINDOW_SECONDS = 5.0
 """Long enough for a share that does not jump with each call, short enough to notice that work has come."""
 FORGOTTEN_AFTER_SECONDS = 10.0
 """What was before says nothing of now."""
+COST_BESIDE = 1 / 3
+"""Processors that a guess takes from real work for each that it keeps busy, though its priority is low: two logical
+processors are often one core, and a loop was measured to take 1.4 to 1.5 times as long beside a busy sibling."""
+UNMEASURED = 1.0
+"""Processors that a tool is taken to keep busy while none of its runs has told."""
 _COUNTS = Path("/proc/stat")
+
+
+def used_here() -> float:
+    """Processor seconds of this thread, and of all programs that this process has waited for so far."""
+    programs = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.thread_time() + programs.ru_utime + programs.ru_stime
+
+
+def cost_of(kept_busy: float | None) -> float:
+    """Processors that a guess of a tool takes from real work. `kept_busy`: as ToolRecord.processors."""
+    return COST_BESIDE * (UNMEASURED if kept_busy is None else kept_busy)
 
 
 def _read() -> Sequence[int]:
@@ -61,3 +80,10 @@ def _real_share(before: Sequence[int], after: Sequence[int]) -> float:
 
 
 of_this_machine = Processors()
+
+
+def left_for_guesses(most_percent: float) -> float:
+    """Processors that real work leaves below `most_percent` of this machine's; no bound at 100."""
+    if most_percent >= 100:
+        return float("inf")
+    return (most_percent / 100 - of_this_machine.real_use()) * (os.cpu_count() or 1)

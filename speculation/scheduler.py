@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from speculation import breakers_open, events, jobs, locks, new_jobs, slack
+from speculation import breakers_open, events, jobs, locks, new_jobs, processors, slack
 from speculation.asked import AskedCall
 from speculation.engine.scheduling import Refused, Slack, Verdict, admit
 from speculation.engine.types import Prediction, ToolTraits
@@ -256,7 +256,11 @@ def _is_current(log: SessionLog, forecasted: Forecasted, offer: Offer, tools: Ma
 def _slack_for(log: SessionLog, pool: WorkerPool, offers: Sequence[Offer]) -> Slack:
     capacities = {offer.spec.tool.name: offer.capacity for offer in offers}
     fingerprints = [offer.spec.fingerprint for offer in offers]
-    budget = Budget(settings.PASTE_SPECULATION_SECONDS_A_SESSION, settings.PASTE_SPECULATION_SECONDS_A_MINUTE)
+    budget = Budget(
+        settings.PASTE_SPECULATION_SECONDS_A_SESSION,
+        settings.PASTE_SPECULATION_SECONDS_A_MINUTE,
+        processors.left_for_guesses(settings.PASTE_REST_ABOVE_PERCENT),
+    )
     free = slack.measure(pool, log.session, capacities, fingerprints, budget)
     broken = breakers_open.refusals([offer.spec.tool for offer in offers], log.session.agent_id)
     return replace(free, broken=broken)

@@ -14,6 +14,7 @@ from speculation import jobs, rows
 from speculation.engine.scheduling import QueuedJob, Slack
 from speculation.ids import drawn_after
 from speculation.models import JobStatus, Session, ToolJob, WorkerPool
+from speculation.processors import cost_of
 
 BUDGET_SECONDS = 60.0
 MOST_PER_SESSION = 4
@@ -29,22 +30,25 @@ def holding_a_slot() -> Q:
 
 @dataclass(frozen=True)
 class Budget:
-    """Worker seconds that guesses may cost: of one session in all, of all sessions in a minute."""
+    """What guesses may cost: worker seconds, of one session in all and of all sessions in a minute; and processors now."""
 
     session_seconds: float = float("inf")
     minute_seconds: float = float("inf")
+    processors: float = float("inf")
 
 
 @dataclass(frozen=True)
 class Capacity:
     """What one tool bears: calls at once, and seconds from the beginning of one call to that of the next.
 
-    `reserved`: of the calls at once, those that guesses leave to real calls.
+    `reserved`: of the calls at once, those that guesses leave to real calls. `processors`: what a guess takes of them from
+    real work while it runs.
     """
 
     most_parallel: int
     min_interval_seconds: float = 0.0
     reserved: int = 0
+    processors: float = 0.0
 
     @property
     def for_guesses(self) -> int:
@@ -65,7 +69,7 @@ def measure(
     by_tool = Counter(row[2] for row in busy)
     queued = [
         QueuedJob(str(pk), utility, expected_seconds, tool)
-        for pk, _, tool, status, call_id, utility, expected_seconds in busy
+        for pk, _, tool, status, call_id, utility, expected_seconds, _ in busy
         if status == JobStatus.QUEUED and call_id is None
     ]
     real = sum(row[4] is not None for row in busy)
@@ -77,6 +81,8 @@ def measure(
         held=frozenset(one for (one,) in rows.select(_held, session.pk, session.epoch) if one in fingerprints),
         tool_free={tool: one.for_guesses - by_tool[tool] for tool, one in capacities.items()},
         tool_wait_seconds=_waits(capacities),
+        processors=budget.processors - sum(cost_of(row[7]) for row in busy if row[4] is None),
+        processors_of={tool: one.processors for tool, one in capacities.items()},
         session_budget_seconds=budget.session_seconds - _sum_of(rows.select(_spent_by, session.pk)),
         budget_seconds=budget.minute_seconds - _sum_of(rows.select(_spent_lately, drawn_after(BUDGET_SECONDS))),
         paused=pool.is_paused,
@@ -96,7 +102,7 @@ def _share_of(session: Session, fingerprint: str) -> float:
 
 
 def _busy(pool: Value) -> QuerySet[ToolJob, tuple[Any, ...]]:
-    columns = ("pk", "session_id", "tool__name", "status", "call_id", "utility", "expected_seconds")
+    columns = ("pk", "session_id", "tool__name", "status", "call_id", "utility", "expected_seconds", "tool__processors")
     return ToolJob.objects.filter(holding_a_slot(), pool=pool).values_list(*columns)
 
 

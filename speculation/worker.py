@@ -23,7 +23,7 @@ from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
-from speculation import breakers, events, jobs, locks
+from speculation import breakers, events, jobs, locks, processors
 from speculation.events import SessionLog
 from speculation.leases import AWAY, owner
 from speculation.models import JobStatus, ToolJob, ToolRecord
@@ -95,11 +95,13 @@ def perform(job: ToolJob) -> None:
     """Run a started job's tool and store what came of it, unless the job was given up meanwhile."""
     try:
         with holding(job) as should_stop, low_priority() if job.is_speculative else nullcontext():
+            used_before = processors.used_here()
             result = _run(job, should_stop)
+            used_seconds = processors.used_here() - used_before
     except ToolStopped:
         _insist(partial(_let_go, job))
     else:
-        _insist(partial(_finish, job, result))
+        _insist(partial(_finish, job, result, used_seconds))
 
 
 def _insist(store: Callable[[], None]) -> None:
@@ -184,14 +186,17 @@ def _has_been_asked_for(job: ToolJob) -> bool:
     return ToolJob.objects.filter(pk=job.pk, call_id__isnull=False).exists()
 
 
-def _finish(job: ToolJob, result: ToolResult) -> None:
+def _finish(job: ToolJob, result: ToolResult, processor_seconds: float) -> None:
     """Commit the result; an error answer of a run nobody asked for is a failure, and is never served."""
     attempt = job.attempt
     with jobs.moving(job) as log:
         is_guess_that_failed = not result.ok and jobs.fail_unasked(
             log, job, attempt=attempt, error=result.content, reason=result.failure or jobs.ERROR_ANSWER
         )
-        if not (is_guess_that_failed or jobs.commit(log, job, attempt=attempt, result=result)):
+        if not (
+            is_guess_that_failed
+            or jobs.commit(log, job, attempt=attempt, result=result, processor_seconds=processor_seconds)
+        ):
             jobs.release(log, job, attempt=attempt)
         differs_at = _judge(log, job) if job.verifies_id and job.status == JobStatus.SUCCEEDED else None
     if differs_at is not None:

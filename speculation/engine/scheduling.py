@@ -70,6 +70,10 @@ class Slack:
     """Free parallel calls of a tool; a tool that is absent is unlimited."""
     tool_wait_seconds: Mapping[str, float] = field(default_factory=dict)
     """Seconds until a guess may start under the tool's rate, after what real calls will need; absent is 0."""
+    processors: float = float("inf")
+    """That guesses may take from real work, beyond what those that hold slots already take."""
+    processors_of: Mapping[str, float] = field(default_factory=dict)
+    """What one guess of a tool takes; a tool that is absent takes none."""
     session_budget_seconds: float = float("inf")
     budget_seconds: float = float("inf")
     approved: frozenset[str] | None = None
@@ -102,6 +106,7 @@ class _Ledger:
         self.free = slack.free_slots
         self.queued = sorted(slack.queued, key=lambda job: (-job.utility_seconds, job.key))
         self.tool_free = dict(slack.tool_free)
+        self.processors = slack.processors
         self.session_left, self.left = slack.session_budget_seconds, slack.budget_seconds
         self.taken: set[str] = set()
 
@@ -114,6 +119,8 @@ class _Ledger:
             return Refused.TOOL_AT_CAPACITY
         if self.slack.tool_wait_seconds.get(tool, 0.0) > 0.0:
             return Refused.TOOL_RATE
+        if self.slack.processors_of.get(tool, 0.0) > self.processors:
+            return Refused.PROCESSORS_BUSY
         if traits.expected_seconds > self.session_left:
             return Refused.OVER_SESSION_BUDGET
         return Refused.OVER_BUDGET if traits.expected_seconds > self.left else None
@@ -138,6 +145,7 @@ class _Ledger:
         self.taken.add(bid.fingerprint)
         if tool in self.tool_free:
             self.tool_free[tool] -= 1
+        self.processors -= self.slack.processors_of.get(tool, 0.0)
         self.session_left -= traits.expected_seconds
         self.left -= traits.expected_seconds
 

@@ -95,6 +95,9 @@ class ToolJob(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     promoted_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True, help_text="When the worker let go of it.")
+    processor_seconds = models.FloatField(
+        null=True, blank=True, help_text="Used by the run and the programs it started; empty where nothing came of it."
+    )
     start_before = models.DateTimeField(null=True, blank=True, help_text="A queued speculation is not started later.")
     expires_at = models.DateTimeField(null=True, blank=True, help_text="A speculated result is not served later.")
 

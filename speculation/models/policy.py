@@ -20,6 +20,9 @@ class ToolRecord(models.Model):
     runs = models.PositiveIntegerField(default=0)
     mean_seconds = models.FloatField(default=1.0)
     quantiles = models.JSONField(default=dict)
+    processors = models.FloatField(
+        null=True, blank=True, help_text="Kept busy while it runs, of its recent runs: 0 only waits, 1 computes all the time."
+    )
     credentials_hash = models.CharField(max_length=64, blank=True, help_text="Of what it signs in with, never that itself.")
     verified = models.PositiveIntegerField(default=0, help_text="Served guesses that a second run confirmed.")
     diverged = models.PositiveIntegerField(default=0, help_text="Served guesses that a second run contradicted.")

@@ -120,3 +120,20 @@ def test_a_tool_nobody_described_is_never_speculated() -> None:
     prediction = Prediction(ToolCall("unheard_of"), 0.9, 0.9, expected_use_seconds=5.0)
     (found,) = admit([bid_for(prediction, TOOLS["fetch"], "x")], Slack(4), TOOLS)
     assert found.refused == Refused.WRITES
+
+
+def test_guesses_that_compute_are_refused_where_real_work_leaves_no_processors_and_those_that_wait_are_not() -> None:
+    slack = Slack(free_slots=9, processors=0.2, processors_of={"fetch": 0.3})
+    assert verdict(bid("computes"), slack).refused == Refused.PROCESSORS_BUSY
+    assert verdict(bid("waits"), replace(slack, processors_of={"fetch": 0.0})).admitted
+    assert verdict(bid("not measured on this machine"), replace(slack, processors=float("inf"))).admitted
+
+
+def test_each_admitted_guess_takes_its_processors_from_the_next_one() -> None:
+    slack = Slack(free_slots=9, processors=0.7, processors_of={"fetch": 0.3})
+    found = admit([bid("a", 0.9), bid("b", 0.8), bid("c", 0.7)], slack, TOOLS)
+    assert [one.refused for one in found] == [None, None, Refused.PROCESSORS_BUSY]
+
+
+def test_a_guess_that_needs_no_processor_is_refused_where_real_work_uses_more_than_its_share() -> None:
+    assert verdict(bid("a"), Slack(free_slots=9, processors=-0.1)).refused == Refused.PROCESSORS_BUSY

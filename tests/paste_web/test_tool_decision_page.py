@@ -185,6 +185,12 @@ def test_the_evidence_adds_up_the_ledger_and_says_what_a_decision_would_mean(
     assert "Approve get_order?" in operator.get("/tools/").content.decode()
 
 
+def test_how_much_of_its_time_a_tool_computes_is_told_once_a_run_has_shown_it(viewer: Client, tool: ToolRecord) -> None:
+    assert "of its time" not in viewer.get(PAGE).content.decode()
+    ToolRecord.objects.update(processors=0.42)
+    assert "computes 42 % of its time" in viewer.get(PAGE).content.decode()
+
+
 def book(agent: AgentProfile, tool: ToolRecord, **figures: Any) -> None:
     """An ended session of two turns of 3 s each, in the ledger, with these figures of the tool."""
     session = Session.objects.create(

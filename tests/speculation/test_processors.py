@@ -1,5 +1,8 @@
 """How much of the processors real work uses, by the kernel's count."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,3 +89,33 @@ def test_forecasts_rest_while_real_work_needs_the_processors(
     settings.PASTE_REST_ABOVE_PERCENT = most_percent
     monkeypatch.setattr(processors.of_this_machine, "real_use", lambda: use)
     assert resting.reason() == expected
+
+
+@pytest.mark.parametrize(
+    ("use", "most_percent", "expected"),
+    [(0.2, 50.0, 1.2), (0.6, 50.0, -0.4), (0.0, 50.0, 2.0), (1.0, 100.0, float("inf"))],
+)
+def test_guesses_may_take_what_real_work_leaves_below_the_bound(
+    use: float, most_percent: float, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processors.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(processors.of_this_machine, "real_use", lambda: use)
+    assert processors.left_for_guesses(most_percent) == pytest.approx(expected)
+
+
+def test_a_tool_that_was_never_measured_is_taken_for_one_that_computes() -> None:
+    assert processors.cost_of(None) == processors.cost_of(1.0) > processors.cost_of(0.1) > processors.cost_of(0.0) == 0.0
+
+
+def test_what_a_thread_and_its_programs_compute_is_counted_and_what_they_wait_is_not() -> None:
+    before = processors.used_here()
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"], check=True)
+    in_program = processors.used_here() - before
+    assert in_program >= 0.3
+    deadline = time.thread_time() + 0.1
+    while time.thread_time() < deadline:
+        pass
+    assert processors.used_here() - before >= in_program + 0.1
+    before = processors.used_here()
+    time.sleep(0.3)
+    assert processors.used_here() - before < 0.15

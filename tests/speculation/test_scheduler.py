@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from speculation import jobs, scheduler
+from speculation import jobs, processors, scheduler
 from speculation.engine.types import Prediction, ToolTraits
 from speculation.engine.utility import Bid
 from speculation.known_jobs import MOST_GUESSES
@@ -216,3 +216,21 @@ def test_a_call_that_is_asked_again_finds_its_own_job_behind_many_newer_guesses(
         newer = desk.speculate("a")
         assert newer is not None and desk.move(jobs.preempt, newer, "refuted")
     assert ask(desk, "1.0", "a").pk == first.pk
+
+
+@pytest.mark.parametrize(
+    ("processors_of_tool", "use", "admitted"), [(1.0, 0.4, 0), (0.0, 0.4, 3), (1.0, 0.1, 2), (None, 0.1, 2), (0.0, 0.6, 0)]
+)
+def test_guesses_that_compute_wait_until_real_work_leaves_processors_for_them(
+    desk: Desk, processors_of_tool: float | None, use: float, admitted: int, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processors, of which half are for real work: a guess that computes takes a third of one, also once it runs."""
+    settings.PASTE_REST_ABOVE_PERCENT = 50.0
+    monkeypatch.setattr(processors.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(processors.of_this_machine, "real_use", lambda: use)
+    ToolRecord.objects.filter(pk=desk.read_tool.pk).update(processors=processors_of_tool)
+    for number in range(3):
+        one = offer(desk, f"{number}.txt")
+        speculate(desk, replace(one, capacity=Capacity(100, processors=processors.cost_of(processors_of_tool))))
+    assert busy_guesses() == admitted
+    assert verdicts(desk) == ["admitted"] * admitted + ["processors busy"] * (3 - admitted)

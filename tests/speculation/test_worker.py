@@ -71,6 +71,7 @@ def test_a_call_runs_on_a_worker_and_its_result_comes_back(session: Session, box
     job = ask(session, box["read_file"], "1.0", path="a.txt")
     wait_for(lambda: status(job) == JobStatus.SUCCEEDED)
     assert job.result["ok"] and "two" in job.result["content"]
+    assert 0.0 < job.processor_seconds < 5.0
 
 
 def test_a_finished_guess_is_handed_over_and_a_running_one_is_joined(
