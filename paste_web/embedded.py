@@ -1,8 +1,4 @@
-"""The embedded PostgreSQL and broker: one owner a home folder, everybody else re-uses what it runs.
-
-The owner holds a file lock for as long as its servers run. The kernel drops it with the process, however that ends,
-so a run file without a held lock is a leftover and nothing else.
-"""
+"""The embedded PostgreSQL and broker: one owner a home folder, everybody else re-uses what it runs (embedded_running.py)."""
 
 import fcntl
 import json
@@ -10,10 +6,11 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from paste_web import progress
+from paste_web.embedded_running import Addresses, running, try_lock
 from paste_web.postgres_server import ServerError, start_postgres
 from paste_web.valkey_server import start_valkey
 
@@ -22,46 +19,12 @@ __all__ = ["Addresses", "ServerError", "running", "servers", "servers_in_environ
 WAIT_FOR_ANOTHER_START_SECONDS = 120
 
 
-@dataclass(frozen=True)
-class Addresses:
-    """Where the servers listen. Both hold what it takes to get in: never print them."""
-
-    database_url: str
-    broker_url: str
-
-
-def _try_lock(path: Path, mode: int) -> int | None:
-    """A descriptor that holds the lock, or None if another process has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
 def _lock_within(path: Path, timeout_seconds: float, on_wait: Callable[[], None] = lambda: None) -> int | None:
     deadline = time.monotonic() + timeout_seconds
-    while (descriptor := _try_lock(path, fcntl.LOCK_EX)) is None and time.monotonic() < deadline:
+    while (descriptor := try_lock(path, fcntl.LOCK_EX)) is None and time.monotonic() < deadline:
         on_wait()
         time.sleep(0.02)
     return descriptor
-
-
-def running(home: Path) -> Addresses | None:
-    """Addresses of the servers that run under `home` now, or None."""
-    lock, run_file = home / "run" / "owner.lock", home / "run" / "servers.json"
-    if not lock.exists():
-        return None
-    descriptor = _try_lock(lock, fcntl.LOCK_SH)
-    if descriptor is not None:
-        os.close(descriptor)
-        return None
-    try:
-        return Addresses(**json.loads(run_file.read_text()))
-    except FileNotFoundError:
-        return None
 
 
 def _write_run_file(path: Path, addresses: Addresses) -> None:

@@ -1,10 +1,12 @@
 """Settings, all of them from the environment. README.md lists the variables; bad values end the program with one line."""
 
+import sys
 from pathlib import Path
 
 from celery.schedules import crontab
 
-from paste_web import embedded, environment
+from paste_web import environment
+from paste_web.embedded_running import running
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -18,7 +20,7 @@ ALLOWED_HOSTS = environment.listing("PASTE_ALLOWED_HOSTS", ["localhost", "127.0.
 
 # Servers: the given addresses, else those of embedded servers that run under PASTE_HOME, else nowhere (commands that
 # need servers start them before these settings are read, see manage.py).
-_embedded = embedded.running(PASTE_HOME)
+_embedded = running(PASTE_HOME)
 _nowhere = f"postgresql://paste@/paste?host={PASTE_HOME / 'run'}"
 _postgres = ["postgresql", "postgres"]
 DATABASE_URL = environment.url("DATABASE_URL", _embedded.database_url if _embedded else _nowhere, _postgres)
@@ -82,16 +84,21 @@ PASTE_NETWORK_LATENCY_SECONDS = environment.number("PASTE_NETWORK_LATENCY_SECOND
 PASTE_SCRIPTED_TOKENS_PER_SECOND = environment.number("PASTE_SCRIPTED_TOKENS_PER_SECOND", 40.0, least=0.1, most=100_000)
 PASTE_DEMO_LIBRARY_URL = environment.url("PASTE_DEMO_LIBRARY_URL", "", ["http", "https"])
 
-INSTALLED_APPS = [
+# Nobody sees a page of a worker (`celery`, `python -m celery`), and what draws them is half of what one loads at its start.
+_DRAWS_PAGES = "celery" not in Path(sys.argv[0]).parts[-2:]
+_PAGES = [
     "unfold",  # before the admin, whose templates it replaces
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # the pages of tables are looked for where addresses are, in urls.py
+    "django_htmx",
+    "ninja",  # the API's documentation page, served from here and from nowhere else
+]
+INSTALLED_APPS = [
+    *(_PAGES if _DRAWS_PAGES else []),
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_htmx",
-    "ninja",  # the API's documentation page, served from here and from nowhere else
     "speculation",
     "paste_web",
 ]

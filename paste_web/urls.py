@@ -23,6 +23,8 @@ from paste_web.pages import (
 )
 from paste_web.theme import choose_theme
 
+admin.autodiscover()
+
 urlpatterns = [
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(next_page="login"), name="logout"),
