@@ -1,6 +1,7 @@
 """What a session's websocket says, on a real channel layer and a real database."""
 
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 
-from paste_web import live
+from paste_web import heartbeat, live
 from paste_web.asgi import application
 from paste_web.live import SessionConsumer, SessionsConsumer, after_of
 from tests.paste_web.stored_sessions import a_user, append, ring, store
@@ -239,6 +240,54 @@ def test_fifty_bells_at_once_are_one_delta():
         return [(await socket.receive_json_from(timeout=5))["type"] for _ in range(3)]
 
     assert watching(session, a_user(), ring_a_lot) == ["tick"] * 3
+
+
+async def last_word_of(socket, session, bells, seconds=2.0):
+    """The last that a socket says in so many seconds, while bells are rung for it or not."""
+    said, until = "", time.monotonic() + seconds
+    while time.monotonic() < until and said != "websocket.close":
+        if bells:
+            ring(session)
+        if await socket.receive_nothing(timeout=0.1):
+            continue
+        said = (await socket.receive_output())["type"]
+        await socket.send_json_to({"type": "drawn"})
+    return said
+
+
+@pytest.fixture
+def no_echoes(monkeypatch):
+    """A layer that is so busy with bells that echoes come too late, or do not come."""
+
+    async def nothing(consumer, message):
+        pass
+
+    monkeypatch.setattr(SessionConsumer, "session_echo", nothing)
+    monkeypatch.setattr(SessionsConsumer, "sessions_echo", nothing)
+    monkeypatch.setattr(live, "LIST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(heartbeat, "EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(heartbeat, "LONGEST_SILENCE_SECONDS", 0.6)
+    monkeypatch.setattr(heartbeat, "LAST_CHANCE_SECONDS", 0.05)
+
+
+@pytest.mark.parametrize(("bells", "last_word"), [(True, "websocket.send"), (False, "websocket.close")])
+@pytest.mark.parametrize("of_the_list", [False, True])
+def test_bells_that_come_show_that_the_layer_lives_though_echoes_do_not(no_echoes, of_the_list, bells, last_word):
+    session = store(WrittenLog(example()[:HALF]))
+    user = a_user()
+
+    async def listen():
+        socket = socket_of(session, user)
+        if of_the_list:
+            socket = WebsocketCommunicator(SessionsConsumer.as_asgi(), "/ws/sessions/")
+            socket.scope["user"] = user
+        await socket.connect()
+        try:
+            return await last_word_of(socket, session, bells)
+        finally:
+            await socket.disconnect()
+
+    assert async_to_sync(listen)() == last_word
 
 
 @pytest.mark.parametrize(("query", "after"), [(b"after=12", 12), (b"", 0), (b"after=-1", 0), (b"after=x", 0), (b"\xff", 0)])
