@@ -15,7 +15,7 @@ from django.template.loader import render_to_string
 from paste_web.redaction import may_read_payloads
 from paste_web.session_parts import MOST_EVENTS_SHOWN, PARTS, SessionParts
 from paste_web.sight import Sight
-from speculation import queries
+from speculation import queries, rows
 from speculation.log_reading import read_on
 from speculation.models import EventRecord, Session
 from speculation.queries import Told
@@ -34,8 +34,11 @@ TOUCHED_BY: Mapping[str, Sequence[str]] = {
         ["first_token", "tool_named", "arguments_sealed", "turn_queued", "turn_seated", "epoch_stepped"], ()
     ),
     **dict.fromkeys(
-        ["job_queued", "job_started", "job_ended", "job_preempted", "job_released", "job_discarded"], ("calls", "turns")
+        ["job_queued", "job_started", "job_ended", "job_preempted", "job_released", "job_discarded", "job_retried"],
+        ("calls", "turns"),
     ),
+    **dict.fromkeys(["turn_ended", "call_returned"], ("calls", "turns")),
+    **dict.fromkeys(["turn_started", "call_asked"], ("head", "calls", "turns")),
     "predicted": ("predictions",),
 }
 """Kinds of entries that leave most of the page as it is; all others may change any part of it."""
@@ -68,7 +71,7 @@ class SessionView:
             return []
         events = queries.events_after(self.session.pk, self.story.last_seq)
         if events:
-            self.session.refresh_from_db()
+            rows.refresh(self.session)
         for event in events:
             self.story.add(event)
         return events

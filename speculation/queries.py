@@ -13,6 +13,7 @@ from django.db.models.expressions import OrderBy
 from django.db.models.functions import Cast, Extract
 from django.utils import timezone
 
+from speculation import rows
 from speculation.breakers_open import open_now
 from speculation.figures import Figures, compute
 from speculation.log_reading import read_on
@@ -53,8 +54,14 @@ def pause_reason() -> str:
     return f"breaker open: {opening.reason}" if opening else ""
 
 
+_EVENTS_AFTER = (
+    f"SELECT {rows.columns(EventRecord)} FROM speculation_eventrecord WHERE session_id = %s AND seq > %s ORDER BY seq"
+)
+
+
 def events_after(session_id: UUID, seq: int) -> Sequence[EventRecord]:
-    return list(EventRecord.objects.filter(session=session_id, seq__gt=seq).order_by("seq"))
+    """By a statement that is prepared: each watcher asks it several times a second."""
+    return rows.read(EventRecord, _EVENTS_AFTER, [session_id, seq])
 
 
 def told(session: Session, story: Story | None = None) -> Told:
@@ -98,14 +105,14 @@ def _usual_lately(served: frozenset[str]) -> dict[str, Any]:
 
 def usual_seconds(tools: Iterable[str], as_of: datetime) -> dict[str, float]:
     """Median duration of runs that nobody guessed, per tool, for tools with 20 of them or more."""
-    rows = (
+    medians = (
         _authoritative(as_of)
         .filter(tool__name__in=list(tools))
         .values("tool__name")
         .annotate(runs=Count("pk"), usual=Median(Extract(F("ended_at") - F("started_at"), "epoch")))
         .filter(runs__gte=LEAST_CALLS_FOR_USUAL)
     )
-    return {row["tool__name"]: row["usual"] for row in rows.order_by()}
+    return {row["tool__name"]: row["usual"] for row in medians.order_by()}
 
 
 def usual_queue_seconds(as_of: datetime) -> float:

@@ -117,6 +117,18 @@ def read(model: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
         return [model.from_db(DEFAULT_DB_ALIAS, found.names, found.values(row)) for row in asking.fetchall()]
 
 
+def refresh(row: models.Model) -> None:
+    """The row as the database has it now; rows that it points to stay as they were read. Raises DoesNotExist."""
+    if not _read_back(row, _one(type(row)), [row.pk]):
+        raise type(row).DoesNotExist(f"{type(row).__name__} {row.pk} is gone.")  # type: ignore[attr-defined]
+
+
+@cache
+def _one(model: type[models.Model]) -> str:
+    assert model._meta.pk is not None
+    return f'SELECT {columns(model)} FROM "{model._meta.db_table}" WHERE "{model._meta.pk.column}" = %s'
+
+
 def cursor() -> CursorWrapper:
     """Where the server binds the values: numbers, texts, times, ids and lists of them, each where its type is plain to see."""
     connection.ensure_connection()

@@ -6,8 +6,9 @@ import pytest
 from django.test import Client
 
 from paste_web.session_parts import PARTS
-from paste_web.session_view import touched
-from speculation.models import ToolJob, ToolRecord
+from paste_web.session_view import SessionView, touched
+from speculation import queries
+from speculation.models import Session, ToolJob, ToolRecord
 from tests.paste_web.stored_sessions import a_user, append, store
 from tests.speculation.written_log import WrittenLog, example
 
@@ -154,5 +155,23 @@ def test_a_watcher_is_rendered_only_what_an_entry_may_have_changed() -> None:
     assert touched(["first_token"]) == ["facts", "strip"]
     assert touched(["predicted", "tool_named"]) == ["facts", "strip", "predictions"]
     assert touched(["job_started"]) == ["facts", "strip", "calls", "turns"]
-    for kind in ("session_ended", "call_returned", "something_new"):
+    assert touched(["turn_started"]) == ["head", "facts", "strip", "calls", "turns"]
+    for kind in ("session_ended", "session_resumed", "something_new"):
         assert touched([kind]) == list(PARTS), "what is not known may change anything"
+
+
+@pytest.mark.parametrize("log", [example(), example("holdout"), log_of(3)], ids=["on", "holdout", "three turns"])
+def test_after_each_single_entry_a_watcher_has_what_a_reader_who_comes_then_has(
+    log: WrittenLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No part was left out that the entry had changed."""
+    now = log[-1].at
+    monkeypatch.setattr(queries.timezone, "now", lambda: now)
+    session = store(WrittenLog(log[:1]))
+    watcher = SessionView(session, show_payloads=True)
+    has = dict(watcher.snapshot()["parts"])
+    for entry in log[1:]:
+        append(session, WrittenLog([entry]))
+        has |= watcher.delta()["parts"]
+        reader = SessionView(Session.objects.get(pk=session.pk), show_payloads=True)
+        assert has == reader.snapshot()["parts"], entry.kind

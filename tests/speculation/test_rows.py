@@ -123,3 +123,23 @@ def test_a_column_that_was_not_read_is_read_when_it_is_asked_for(make_job: Calla
     read.error = "changed"
     read.save(update_fields=["error"])
     assert ToolJob.objects.get(pk=job.pk).error == "changed", "it is known to be in the database"
+
+
+def test_a_row_is_refreshed_and_what_it_points_to_stays_as_it_was_read(make_job: Callable[..., ToolJob]) -> None:
+    job = make_job()
+    tool = job.tool
+    ToolJob.objects.update(error="moved", result={"a": [1]}, ended_at=Now())
+    rows.refresh(job)
+    assert (job.error, job.result) == ("moved", {"a": [1]}) and job.ended_at is not None
+    assert job.tool is tool
+    ToolJob.objects.all().delete()
+    with pytest.raises(ToolJob.DoesNotExist):
+        rows.refresh(job)
+
+
+def test_a_row_that_points_elsewhere_now_forgets_what_it_pointed_to(make_job: Callable[..., ToolJob]) -> None:
+    job = make_job()
+    other = ToolRecord.objects.create(name="another")
+    ToolJob.objects.update(tool=other)
+    rows.refresh(job)
+    assert job.tool == other
