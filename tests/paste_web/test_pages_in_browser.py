@@ -19,7 +19,7 @@ def test_the_pages_of_a_busy_installation(
 ) -> None:
     set_default_limits()
     operator, viewer = people()
-    house = fill(timezone.now(), operator=operator, viewer=viewer, sessions=40)
+    house = fill(timezone.now(), operator=operator, viewer=viewer, sessions=12)
     with onlooker(chromium, web_address, house) as looker:
         assert looker.complaints(looks) == {}
 
