@@ -94,7 +94,22 @@ def test_every_discovered_source_leads_to_the_value_and_survives_its_text_form(
     memory, _ = known
     for source in discover(memory, "fetch", "id", value):
         assert parse_source(str(source)) == source
-        assert key_of(resolve(source, memory, "fetch", "id")) == key_of(value)
+        assert leads_to(source, memory, value)
+
+
+def leads_to(source: Source, memory: Memory, value: Any) -> bool:
+    """A source of each element of a list leads to all of them: which one is meant is learned."""
+    if source.selector == "each":
+        return key_of(value) in memory.view(source.family).index
+    return key_of(resolve(source, memory, "fetch", "id")) == key_of(value)
+
+
+def test_a_list_of_files_leads_to_one_that_is_not_its_first() -> None:
+    memory = Memory()
+    for turn, (arguments, result) in enumerate([({"q": "0/"}, ["0/"]), ({"q": "/"}, "0")]):
+        memory.observe(Event(EventKind.TOOL, turn, tool="look", status="ok", arguments=arguments, result=result))
+    found = [source for source in discover(memory, "fetch", "id", "/") if source.selector == "each"]
+    assert found and all(leads_to(source, memory, "/") for source in found)
 
 
 @QUICK
