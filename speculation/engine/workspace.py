@@ -44,6 +44,8 @@ from speculation.engine.types import Event, EventKind, ToolTraits
 NAMES = [[f"f{table}.{entry}" for entry in range(len(weights))] for table, weights in enumerate(TABLES[:3])]
 """Marks of files as a learner knows them: what was done with the file, and where it was named. Handing on the others was
 measured to add nothing for the agent whose files the weights were fitted on, and they are many."""
+LEAST_SCORE, MOST_SCORE = -4, 12
+"""Scores beyond these are no signs of their own."""
 MAX_SAID = 16
 MAX_WORDS = 4000
 LONGEST_SEARCHED_COMMAND = 1000
@@ -120,6 +122,14 @@ class Workspace:
         if known is None:
             known = self._weighed[kind] = self._weigh(kind)
         return known
+
+    def signs(self) -> list[str]:
+        """What may tell whether a file is turned to next: what was done with the likeliest one, and its score."""
+        ranked = self.files.ranked()
+        if not ranked:
+            return []
+        odds, entries, _ = ranked[0]
+        return [f"file act {entries[0]}", f"file score {max(LEAST_SCORE, min(MOST_SCORE, round(odds)))}"]
 
     def _weigh(self, kind: str) -> list[tuple[str, float, list[str]]]:
         if kind != "files":
