@@ -124,11 +124,14 @@ class Workspace:
         return known
 
     def signs(self) -> list[str]:
-        """What may tell whether a file is turned to next: what was done with the likeliest one, and its score."""
-        ranked = self.files.ranked()
-        if not ranked:
+        """What may tell whether a file is turned to next: what was done with the likeliest one, and its score.
+
+        Only of files whose place is known: where none is, what looks like one is mostly something else.
+        """
+        likeliest = next((one for one in self.files.ranked() if one[2].path), None)
+        if likeliest is None:
             return []
-        odds, entries, _ = ranked[0]
+        odds, entries, _ = likeliest
         return [f"file act {entries[0]}", f"file score {max(LEAST_SCORE, min(MOST_SCORE, round(odds)))}"]
 
     def _weigh(self, kind: str) -> list[tuple[str, float, list[str]]]:
