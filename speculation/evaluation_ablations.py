@@ -30,6 +30,7 @@ WITHOUT: dict[str, Ablation] = {
     "no calibration": Ablation(rewrite=_without_statistics("calibration")),
     "no learned choice of tools": Ablation(rewrite=_without_statistics("signs")),
     "no learned choice of values": Ablation(rewrite=_without_statistics("choices")),
+    "no record of the session": Ablation(predictor={"keeps_record": False}),
     "no decay": Ablation(miner={"half_life_sessions": 1e12}, predictor={"half_life_sessions": 1e12}),
     "chains depth 2": Ablation(chain_depth=2),
     "chains depth 3": Ablation(chain_depth=3),

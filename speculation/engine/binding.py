@@ -50,6 +50,11 @@ class Candidate:
         return {v.roster.argument: v.option.value for v in self._chosen}
 
     @property
+    def kind(self) -> tuple[str, ...]:
+        """The texts of its sources, in the order of the arguments' names."""
+        return (self._whole,) if self._whole else tuple([v.source for v in self._chosen])
+
+    @property
     def sources(self) -> dict[str, str]:
         """Per argument where its value was taken from."""
         return {WHOLE: self._whole} if self._whole else {v.roster.argument: v.source for v in self._chosen}

@@ -73,7 +73,7 @@ def cross_fit(
                 held_out.append(events)
             else:
                 miner.observe_session(events)
-        _compare_some(Predictor(miner.patterns(), tools), held_out, after, soon)
+        _compare_some(Predictor(miner.patterns(), tools, keeps_record=False), held_out, after, soon)
     if len(after) < FEWEST_STEPS:
         return {}
     of_next, of_soon = fit(after), fit(soon)

@@ -84,6 +84,7 @@ class Memory:
             self._observe_call(event, traits)
         elif event.text:
             self._observe_words("user" if event.kind == EventKind.USER else "said", event.text)
+            self._signs = None
         if event.kind != EventKind.LLM:
             self.signatures.append(str(event.signature) if traits is None else traits.signature(event))
             self._coarse.append(str(event.signature))
@@ -140,7 +141,7 @@ class Memory:
 
     def signs(self) -> list[str]:
         """What may tell which tool comes next: the last signatures, states in the newest result or words that the user
-        just said, and how often each tool was called with other arguments."""
+        just said, how often each tool was called with other arguments, and what is known of the likeliest file."""
         if self._signs is None:
             recent = self.signatures[-MAX_SIGNATURES:]
             self._signs = [" > ".join(recent[at:]) for at in range(len(recent))]
@@ -149,6 +150,7 @@ class Memory:
                 self._signs += [" > ".join(coarse[at:]) for at in range(len(coarse))]
             self._signs += self._marks
             self._signs += [f"{tool} x{min(len(calls), 3)}" for tool, calls in self.asked.items()]
+            self._signs += self.workspace.signs()
         return self._signs
 
     def view(self, family: Family) -> View:

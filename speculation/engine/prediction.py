@@ -1,18 +1,20 @@
 """Prediction: which calls come next, and which will be asked for before the world changes. Built from patterns alone.
 
-A call is as likely as its tool is in this context (priors.py) times its arguments are, given the tool (binding.py).
+A call is as likely as its tool is in this context (priors.py) times its arguments are, given the tool (binding.py), moved
+by what calibration found (calibration.py) and by how such guesses did in this session so far (track_record.py).
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from heapq import heappush, heapreplace, nlargest
-from operator import attrgetter
 
 from speculation.engine.binding import HOPELESS, Candidate, Offers, bind
 from speculation.engine.counts import HALF_LIFE_SESSIONS
 from speculation.engine.memory import Memory
 from speculation.engine.priors import Outlook, Priors
+from speculation.engine.promises import Expected, Promise, next_share, soon_share
 from speculation.engine.sharpening import WIDE, Sharpener
+from speculation.engine.track_record import TrackRecord
 from speculation.engine.types import Abstention, Event, EventKind, Pattern, Prediction, ToolTraits
 from tools.base import ToolCall
 
@@ -24,11 +26,10 @@ WORTHLESS = 0.005
 """A call less likely than this is not looked for."""
 ABSTAIN_ABOVE = 0.1
 """A tool less likely than this is left out without a word."""
+WATCHED = 3
+"""Likeliest calls of a turn that are compared with what it calls."""
 MODES = (False, True)
 """Predictions are of all tools, or of those alone that only read."""
-
-
-_next, _soon = attrgetter("next"), attrgetter("soon")
 
 
 class Predictor:
@@ -40,8 +41,11 @@ class Predictor:
         tools: Mapping[str, ToolTraits],
         *,
         half_life_sessions: float = HALF_LIFE_SESSIONS,
+        keeps_record: bool = True,
     ) -> None:
+        """`keeps_record`: False for one that learns nothing from how its own guesses do."""
         self.tools = dict(tools)
+        self.keeps_record = keeps_record
         self.priors = Priors(patterns, half_life_sessions)
 
     def session(self) -> "SessionPredictor":
@@ -74,6 +78,10 @@ class SessionPredictor:
         self._outlook: list[Outlook] | None = None
         self._promising: dict[bool, list[Outlook]] = {}
         self._bound: dict[str, tuple[list[Candidate], str]] = {}
+        self._record = TrackRecord()
+        self._expected: list[Expected] | None = None
+        """What was likely at the start of the turn that goes on, as long as it has called nothing."""
+        self._turn: int | None = None
 
     @property
     def tools(self) -> Mapping[str, ToolTraits]:
@@ -86,11 +94,15 @@ class SessionPredictor:
         fork._memory = self._memory.fork()
         fork._contexts = self._contexts
         fork._offers = Offers(fork._memory)
+        fork._outlook, fork._promising, fork._bound = self._outlook, dict(self._promising), dict(self._bound)
+        fork._record, fork._expected, fork._turn = self._record.fork(), self._expected, self._turn
         return fork
 
     def observe(self, event: Event) -> None:
         """One more event of the session. What the likely tools' arguments may be now is looked up here already: events come
         in while nobody waits, predictions are waited for."""
+        if self._predictor.keeps_record:
+            self._compare(event)
         self._bound.clear()
         self._offers.clear()
         self._promising.clear()
@@ -99,6 +111,34 @@ class SessionPredictor:
         if event.kind != EventKind.LLM:
             self._contexts = self._predictor.priors.contexts(self._memory.signatures)
             self._look_ahead()
+
+    def _compare(self, event: Event) -> None:
+        """What was likely at a turn's start is compared with its first call, or with its having called nothing."""
+        is_call = event.kind == EventKind.TOOL
+        if not (is_call and event.turn == self._turn):
+            self._settle(None)
+            if event.kind != EventKind.USER:
+                self._expected = self._likeliest(WATCHED, False)[0]
+        self._turn = None if event.kind == EventKind.USER else event.turn
+        if is_call:
+            self._settle(event)
+
+    def _settle(self, call: Event | None) -> None:
+        if self._expected is not None:
+            self._record.learn(
+                [
+                    (one.outlook.tool, one.candidate.kind, one.probability, call is not None and self._is(one, call))
+                    for one in self._expected
+                ]
+            )
+            self._expected = None
+
+    def _is(self, expected: Expected, call: Event) -> bool:
+        tool = expected.outlook.tool
+        if tool != call.tool:
+            return False
+        traits = self.tools.get(tool) or ToolTraits(tool, reads_only=False, changes_world=True)
+        return traits.is_answered_by(call.arguments, expected.candidate.arguments)
 
     def _look_ahead(self) -> None:
         predictor = self._predictor
@@ -115,35 +155,40 @@ class SessionPredictor:
         Ranked by the probability of being next; with `only_reads`, which is for launching, read-only tools alone, ranked by
         the probability of being asked for before the world changes.
         """
+        best, abstained = self._likeliest(k, only_reads)
+        return [self._prediction(one.outlook, one.candidate) for one in best], abstained
+
+    def _likeliest(self, k: int, only_reads: bool) -> tuple[list[Expected], list[Abstention]]:
         best: list[tuple[float, int, Outlook, Candidate]] = []
         abstained: list[Abstention] = []
         count = 0
         for outlook in self._outlooks(only_reads):
-            chance, moved = self._promise(outlook, only_reads)
+            promise = self._promise(outlook, only_reads)
             worst = best[0][0] if len(best) == k else WORTHLESS
-            if worst >= moved(chance * _concrete(outlook)):
+            if worst >= promise.most(_concrete(outlook)):
                 continue
-            candidates, reason = self._bind(outlook.tool, partial(_is_below, worst, chance, moved))
+            candidates, reason = self._bind(outlook.tool, partial(_is_below, worst, promise))
             if not candidates and reason != HOPELESS and outlook.next >= ABSTAIN_ABOVE:
                 abstained.append(Abstention(outlook.tool, outlook.next, reason))
-            for candidate in sorted(candidates, key=_soon if only_reads else _next, reverse=True):
+            for candidate in sorted(candidates, key=promise.share, reverse=True):
                 if only_reads and not self._predictor.may_run_early(outlook.tool, candidate):
                     continue
+                if len(best) == k and promise.most(promise.share(candidate)) <= best[0][0]:
+                    break
                 count += 1
-                entry = (moved(chance * (candidate.soon if only_reads else candidate.next)), -count, outlook, candidate)
+                entry = promise.of(candidate), -count, outlook, candidate
                 if len(best) < k:
                     heappush(best, entry)
                 elif entry[0] > best[0][0]:
                     heapreplace(best, entry)
-                else:
-                    break
         best.sort(reverse=True)
-        return [self._prediction(outlook, candidate) for _, _, outlook, candidate in best], abstained
+        return [Expected(probability, outlook, candidate) for probability, _, outlook, candidate in best], abstained
 
-    def _promise(self, outlook: Outlook, only_reads: bool) -> tuple[float, Callable[[float], float]]:
-        """The tool's chance by which its calls are ranked, and what makes it keep its word."""
+    def _promise(self, outlook: Outlook, only_reads: bool) -> Promise:
         calibration = self._predictor.priors.calibration(outlook.tool)
-        return (outlook.soon, calibration.soon) if only_reads else (outlook.next, calibration.next)
+        if only_reads:
+            return Promise(outlook.tool, outlook.soon, calibration.soon, soon_share, self._record)
+        return Promise(outlook.tool, outlook.next, calibration.next, next_share, self._record)
 
     def tool_chances(self) -> dict[str, float]:
         """P(the next call is one of it) of every tool that may come now."""
@@ -184,12 +229,12 @@ class SessionPredictor:
         return self._outlook
 
     def _prediction(self, outlook: Outlook, candidate: Candidate) -> Prediction:
-        calibration = self._predictor.priors.calibration(outlook.tool)
-        probability = calibration.next(outlook.next * candidate.next)
+        probability = self._promise(outlook, False).of(candidate)
+        before_write = self._promise(outlook, True).of(candidate)
         return Prediction(
             call=ToolCall(outlook.tool, candidate.arguments),
             probability=probability,
-            probability_before_write=min(0.99, max(probability, calibration.soon(outlook.soon * candidate.soon))),
+            probability_before_write=min(0.99, max(probability, before_write)),
             pattern=self._predictor.priors.pattern_key(self._contexts, outlook.tool),
             expected_use_seconds=self._predictor.priors.use_seconds(outlook.tool),
             sources=candidate.sources,
@@ -201,6 +246,6 @@ def _concrete(outlook: Outlook) -> float:
     return min(1.0, BOUND * outlook.concrete + OTHERWISE)
 
 
-def _is_below(worst: float, chance: float, moved: Callable[[float], float], most: float) -> bool:
+def _is_below(worst: float, promise: Promise, most: float) -> bool:
     """True if even the most that is left of a tool's chance does not beat the worst of those already found."""
-    return moved(chance * min(1.0, most)) <= worst
+    return promise.most(most) <= worst

@@ -149,11 +149,12 @@ class Calibration(NamedTuple):
     soon_slope: float = 1.0
     soon_offset: float = 0.0
 
-    def next(self, probability: float) -> float:
-        return _moved(probability, self.slope, self.offset)
+    def next(self, probability: float, shift: float = 0.0) -> float:
+        """`shift`: of the log-odds, on top."""
+        return _moved(probability, self.slope, self.offset + shift)
 
-    def soon(self, probability: float) -> float:
-        return _moved(probability, self.soon_slope, self.soon_offset)
+    def soon(self, probability: float, shift: float = 0.0) -> float:
+        return _moved(probability, self.soon_slope, self.soon_offset + shift)
 
 
 def _moved(probability: float, slope: float, offset: float) -> float:

@@ -44,6 +44,8 @@ from speculation.engine.types import Event, EventKind, ToolTraits
 NAMES = [[f"f{table}.{entry}" for entry in range(len(weights))] for table, weights in enumerate(TABLES[:3])]
 """Marks of files as a learner knows them: what was done with the file, and where it was named. Handing on the others was
 measured to add nothing for the agent whose files the weights were fitted on, and they are many."""
+LEAST_SCORE, MOST_SCORE = -4, 12
+"""Scores beyond these are no signs of their own."""
 MAX_SAID = 16
 MAX_WORDS = 4000
 LONGEST_SEARCHED_COMMAND = 1000
@@ -120,6 +122,17 @@ class Workspace:
         if known is None:
             known = self._weighed[kind] = self._weigh(kind)
         return known
+
+    def signs(self) -> list[str]:
+        """What may tell whether a file is turned to next: what was done with the likeliest one, and its score.
+
+        Only of files whose place is known: where none is, what looks like one is mostly something else.
+        """
+        likeliest = next((one for one in self.files.ranked() if one[2].path), None)
+        if likeliest is None:
+            return []
+        odds, entries, _ = likeliest
+        return [f"file act {entries[0]}", f"file score {max(LEAST_SCORE, min(MOST_SCORE, round(odds)))}"]
 
     def _weigh(self, kind: str) -> list[tuple[str, float, list[str]]]:
         if kind != "files":

@@ -124,3 +124,40 @@ def test_a_prediction_is_the_same_whether_or_not_others_were_asked_for_on_the_wa
         for earlier in events[:seen]:
             once.observe(earlier)
         assert often.predict(5, only_reads) == once.predict(5, only_reads)
+
+
+def contrary(topic: str, pages: Sequence[str]) -> list[Event]:
+    """As `research`, but every list is gone through from its end."""
+    opening, turns = research(topic, pages)[:3], research(topic, pages[::-1])[3:]
+    return [*opening, *turns]
+
+
+def chance_of_the_last(session_of: Predictor, before: list[Event]) -> float:
+    """P(next) of the last page of a new search, for a session that saw these events."""
+    session = session_of.session()
+    for event in [*before, *research("newts", ["n1", "n2", "n3"])[:3]]:
+        session.observe(event)
+    return next((p.probability for p in session.predict(20)[0] if str(p.call.arguments.get("url")).endswith("n3")), 0.0)
+
+
+def test_a_session_that_goes_against_what_was_learned_is_soon_believed() -> None:
+    pages = ["a", "b", "c", "d", "e"]
+    both = mine(research("owls", pages), research("bats", pages[:3]), contrary("eels", pages), research("elks", pages))
+    learns, does_not = Predictor(both, TOOLS), Predictor(both, TOOLS, keeps_record=False)
+    with_the_grain, against_it = research("ants", ["p", "q", "r", "s"]), contrary("ants", ["p", "q", "r", "s"])
+    assert chance_of_the_last(learns, against_it) > chance_of_the_last(does_not, against_it)
+    assert chance_of_the_last(learns, with_the_grain) < chance_of_the_last(learns, against_it)
+
+
+def test_turns_that_call_nothing_count_against_what_was_likely_in_them() -> None:
+    predictor = Predictor(mine(research("owls", ["a", "b"]), research("bats", ["c", "d"])), TOOLS)
+    opening = research("newts", ["e", "f"])[:3]
+    silent, other = predictor.session(), predictor.session()
+    for event in opening:
+        silent.observe(event)
+        other.observe(event)
+    for turn in range(10, 14):
+        silent.observe(Event(EventKind.LLM, turn=turn))
+        other.observe(Event(EventKind.USER))
+    assert silent.predict(1)[0][0].call == ToolCall("fetch", {"url": "https://example.org/e"})
+    assert silent._record.shift("fetch", tuple(silent.predict(1)[0][0].sources.values())) < 0.0

@@ -326,3 +326,10 @@ def test_most_files_that_a_recorded_agent_reads_next_are_among_the_first_three()
                     found += event.arguments["file_path"] in workspace.values("files")[:3]
                 workspace.observe(event, effects.traits("entire_claude_code", event.tool))
     assert found / asked > 0.55
+
+
+def test_what_was_done_with_the_likeliest_file_is_a_sign_and_without_files_there_is_none() -> None:
+    assert after(user("hello there")).signs() == after(user("I am ann.lee, my order is W1.x")).signs() == []
+    read, edited = call("read", file_path="/app/a.py"), call("edit", file_path="/app/a.py", old_string="x")
+    assert after(read).signs() != after(read, edited).signs()
+    assert all(sign.startswith("file ") for sign in after(read).signs())
