@@ -26,8 +26,10 @@ UNMEASURED = 1.0
 _COUNTS = Path("/proc/stat")
 
 
-def used_here() -> float:
-    """Processor seconds of this thread, and of all programs that this process has waited for so far."""
+def used_here(*, with_programs: bool) -> float:
+    """Processor seconds of this thread so far; `with_programs`: and of all programs that this process has waited for."""
+    if not with_programs:
+        return time.thread_time()
     programs = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.thread_time() + programs.ru_utime + programs.ru_stime
 

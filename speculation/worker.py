@@ -93,11 +93,12 @@ def start(job_id: UUID, attempt: int) -> ToolJob | None:
 
 def perform(job: ToolJob) -> None:
     """Run a started job's tool and store what came of it, unless the job was given up meanwhile."""
+    is_alone = job.pool_id is not None  # in place, other sessions' calls start programs of the same process
     try:
         with holding(job) as should_stop, low_priority() if job.is_speculative else nullcontext():
-            used_before = processors.used_here()
+            used_before = processors.used_here(with_programs=is_alone)
             result = _run(job, should_stop)
-            used_seconds = processors.used_here() - used_before
+            used_seconds = processors.used_here(with_programs=is_alone) - used_before
     except ToolStopped:
         _insist(partial(_let_go, job))
     else:

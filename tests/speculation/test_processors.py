@@ -108,14 +108,14 @@ def test_a_tool_that_was_never_measured_is_taken_for_one_that_computes() -> None
 
 
 def test_what_a_thread_and_its_programs_compute_is_counted_and_what_they_wait_is_not() -> None:
-    before = processors.used_here()
+    before, alone = processors.used_here(with_programs=True), processors.used_here(with_programs=False)
     subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"], check=True)
-    in_program = processors.used_here() - before
-    assert in_program >= 0.3
+    in_program = processors.used_here(with_programs=True) - before
+    assert in_program >= 0.3 > processors.used_here(with_programs=False) - alone
     deadline = time.thread_time() + 0.1
     while time.thread_time() < deadline:
         pass
-    assert processors.used_here() - before >= in_program + 0.1
-    before = processors.used_here()
+    assert processors.used_here(with_programs=True) - before >= in_program + 0.1
+    before = processors.used_here(with_programs=True)
     time.sleep(0.3)
-    assert processors.used_here() - before < 0.15
+    assert processors.used_here(with_programs=True) - before < 0.15
