@@ -1,6 +1,7 @@
 """The rules of docs/architecture.md that a program can check."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,3 +76,11 @@ def test_modules_have_docstrings() -> None:
         if ast.get_docstring(ast.parse(path.read_text())) is None
     ]
     assert silent == []
+
+
+def test_every_module_that_a_document_names_is_there() -> None:
+    there = {path.name for package in PACKAGES for path in (ROOT / package).rglob("*.py")} | {"manage.py"}
+    documents = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    named = {(path.name, name) for path in documents for name in re.findall(r"(\w+\.py)`", path.read_text())}
+    assert {name for _, name in named} > {"jobs.py", "prediction.py"}, "names are found at all"
+    assert {(document, name) for document, name in named if name not in there} == set()
