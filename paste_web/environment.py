@@ -90,6 +90,12 @@ def database_from_url(name: str, value: str) -> dict[str, Any]:
     }
 
 
+def is_celery(program: str) -> bool:
+    """Whether a process that was started as this program is one of Celery's: `celery`, or `python -m celery`."""
+    path = Path(program)
+    return path.name == "celery" or path.parts[-2:] == ("celery", "__main__.py")
+
+
 def private_folder(name: str, default: Path) -> Path:
     """An absolute path, made with mode 700 if absent."""
     folder = Path(text(name, str(default))).expanduser().resolve()

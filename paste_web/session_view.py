@@ -34,10 +34,12 @@ TOUCHED_BY: Mapping[str, Sequence[str]] = {
         ["first_token", "tool_named", "arguments_sealed", "turn_queued", "turn_seated", "epoch_stepped"], ()
     ),
     **dict.fromkeys(
-        ["job_queued", "job_started", "job_ended", "job_preempted", "job_released", "job_discarded", "job_retried"],
+        [
+            *("job_queued", "job_started", "job_ended", "job_preempted", "job_released", "job_discarded", "job_retried"),
+            *("turn_ended", "call_returned"),
+        ],
         ("calls", "turns"),
     ),
-    **dict.fromkeys(["turn_ended", "call_returned"], ("calls", "turns")),
     **dict.fromkeys(["turn_started", "call_asked"], ("head", "calls", "turns")),
     "predicted": ("predictions",),
 }

@@ -84,8 +84,8 @@ PASTE_NETWORK_LATENCY_SECONDS = environment.number("PASTE_NETWORK_LATENCY_SECOND
 PASTE_SCRIPTED_TOKENS_PER_SECOND = environment.number("PASTE_SCRIPTED_TOKENS_PER_SECOND", 40.0, least=0.1, most=100_000)
 PASTE_DEMO_LIBRARY_URL = environment.url("PASTE_DEMO_LIBRARY_URL", "", ["http", "https"])
 
-# Nobody sees a page of a worker (`celery`, `python -m celery`), and what draws them is half of what one loads at its start.
-_DRAWS_PAGES = "celery" not in Path(sys.argv[0]).parts[-2:]
+# Nobody sees a page of a worker, and what draws them is half of what one would load at its start.
+_DRAWS_PAGES = not environment.is_celery(sys.argv[0])
 _PAGES = [
     "unfold",  # before the admin, whose templates it replaces
     "django.contrib.admin.apps.SimpleAdminConfig",  # the pages of tables are looked for where addresses are, in urls.py

@@ -1,4 +1,6 @@
-"""How long each tool really takes, and how much of that it computes: measured from its own finished jobs, kept beside the tool for the forecast and pages."""
+"""How long each tool really takes, and how much of that it computes: measured from its own finished jobs, kept beside the
+tool for the forecast and pages.
+"""
 
 from typing import Any
 
