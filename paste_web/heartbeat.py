@@ -38,7 +38,8 @@ class Heartbeat:
         self._sent_at = now
         self._unanswered_since = self._unanswered_since or now
         try:
-            await asyncio.wait_for(self._layer.send(self._channel, {"type": self._kind}), LONGEST_SEND_SECONDS)
+            async with asyncio.timeout(LONGEST_SEND_SECONDS):
+                await self._layer.send(self._channel, {"type": self._kind})
         except Exception as problem:  # whatever layer it is, and however it fails
             raise LayerLost(type(problem).__name__) from problem
 

@@ -118,7 +118,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
 
     async def _wait_for_bell(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._bell.wait(), TICK_SECONDS)
+            async with asyncio.timeout(TICK_SECONDS):  # unlike wait_for it makes no task
+                await self._bell.wait()
         self._bell.clear()
 
     async def _send_news(self) -> float:

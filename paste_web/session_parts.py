@@ -13,6 +13,7 @@ from paste_web.drawn import drawn
 from paste_web.redaction import open_part
 from paste_web.sight import PAGED, Sight
 from paste_web.strip import StripBoxes, strip_boxes
+from paste_web.table_rows import turn_rows
 from speculation import queries
 from speculation.call_table import CallRow
 from speculation.figures import Figures
@@ -88,7 +89,8 @@ class SessionParts:
             return {"pair_figures": self._pair, "strip": self.strip}
         if part in PAGED:
             page = self._page(part)
-            return {"page": page, "rows": page.object_list, "links": self._links(part, page)}
+            rows = turn_rows(page.object_list) if part == "turns" else page.object_list
+            return {"page": page, "rows": rows, "links": self._links(part, page)}
         if part == "events":
             return self._events()
         return {}

@@ -33,7 +33,9 @@ NOTE_ROWS = """() => {
 def measure_news(
     browser: Browser, address: str, house: Filled, now: datetime, *, sessions: int, viewers: int, seconds: int
 ) -> dict[str, Any]:
-    """All connections are cut once, half way. Milliseconds; `lost_final_states`: watchers that never heard the end."""
+    """All connections are cut once, half way. Milliseconds; `told_after_a_cut`: of what was committed while a watcher had no
+    connection, which waits for it to come back; `lost_final_states`: watchers that never heard the end.
+    """
     agent = house.sessions["on"].agent
     running = [_begin(agent, house, k, now) for k in range(sessions)]
     ids = [session.pk for session in running]
@@ -50,7 +52,7 @@ def measure_news(
         _wait_until_told(watchers.viewers, last, page)
         noted = page.evaluate("window.noted")
         page.context.close()
-    told = [one for viewer in watchers.viewers for one in delays(viewer.told, _of(committed, viewer.session))]
+    told, missed = _told(watchers.viewers, committed)
     drawn = delays([(at, seq) for at, seq in noted], _of(committed, ids[0]))
     return {
         "sessions": sessions,
@@ -59,9 +61,10 @@ def measure_news(
         "events": len(committed),
         "events_a_second": round(len(committed) / took, 1),
         "told": with_p95(told),
+        "told_after_a_cut": with_p95(missed),
         "drawn_in_a_browser": with_p95(drawn),
         "bytes_a_viewer_and_second": round(sum(one.bytes for one in watchers.viewers) / viewers / took),
-        "disconnects": sum(viewer.lost for viewer in watchers.viewers),
+        "disconnects": sum(len(viewer.away) for viewer in watchers.viewers),
         "lost_final_states": sum(viewer.seq < last[viewer.session] for viewer in watchers.viewers),
     }
 
@@ -97,6 +100,28 @@ def _wait_until_told(viewers: Iterable[Viewer], last: Mapping[UUID, int], page: 
 
 def _of(committed: Committed, session: UUID) -> list[tuple[int, float]]:
     return [(seq, at) for whose, seq, at in committed if whose == session]
+
+
+def _told(viewers: Iterable[Viewer], committed: Committed) -> tuple[list[float], list[float]]:
+    """Delays of what was committed while the watcher was there, and while it was not."""
+    there: list[float] = []
+    away: list[float] = []
+    for viewer in viewers:
+        heard, missed = apart(_of(committed, viewer.session), viewer.away)
+        there += delays(viewer.told, heard)
+        away += delays(viewer.told, missed)
+    return there, away
+
+
+def apart(
+    committed: Iterable[tuple[int, float]], away: Sequence[tuple[float, float]]
+) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
+    """What was committed outside these spans, and within one. Pure."""
+    heard: list[tuple[int, float]] = []
+    missed: list[tuple[int, float]] = []
+    for seq, at in committed:
+        (missed if any(begin <= at < end for begin, end in away) else heard).append((seq, at))
+    return heard, missed
 
 
 def delays(told: Sequence[tuple[float, int]], committed: Iterable[tuple[int, float]]) -> list[float]:

@@ -21,11 +21,14 @@ RECONNECT_SECONDS = 0.5
 
 @dataclass
 class Viewer:
-    """`told`: (when by time.time(), seq up to which), in order. `lost`: how often its connection was cut or broke."""
+    """`told`: (when by time.time(), seq up to which), in order. `away`: from when to when it had no connection or had heard
+    nothing over a new one yet, one for each time that it was cut or broke.
+    """
 
     session: UUID
     told: list[tuple[float, int]] = field(default_factory=list)
-    lost: int = 0
+    away: list[tuple[float, float]] = field(default_factory=list)
+    lost_at: float | None = None
     bytes: int = 0
     socket: Any = None
 
@@ -33,16 +36,23 @@ class Viewer:
     def seq(self) -> int:
         return self.told[-1][1] if self.told else 0
 
+    def is_back(self, at: float) -> None:
+        if self.lost_at is not None:
+            self.away.append((self.lost_at, at))
+            self.lost_at = None
+
 
 class _Socket(WebSocketClientProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         message, viewer = json.loads(payload), self.factory.viewer
         viewer.bytes += len(payload)
+        viewer.is_back(time.time())
         if "seq" in message:
             viewer.told.append((time.time(), message["seq"]))
         self.sendMessage(b'{"type": "drawn"}')
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        self.factory.viewer.lost_at = time.time()
         self.factory.gone.set()
 
 
@@ -80,7 +90,6 @@ class Viewers:
             await asyncio.wait({ending, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
             if not self._ending.is_set():
-                viewer.lost += 1
                 await asyncio.sleep(RECONNECT_SECONDS)
         viewer.socket.transport.abort()
 

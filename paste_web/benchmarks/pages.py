@@ -39,6 +39,7 @@ METHOD = {
     "interaction": "from the key to the first frame after its change; one key after the other",
     "detail_after_zoom": "from the key to the frame with the detail that the server sent for the new range",
     "news": "from the return of the commit in the writer's process to the message in the watcher's; same machine and clock",
+    "told_after_a_cut": "the same, of what was committed while a watcher had no connection: it tries again after .5 s",
     "drawn_in_a_browser": "the same, to the frame that shows the row, in one real page among the watchers",
 }
 

@@ -29,6 +29,7 @@ def pages_text(section: Mapping[str, Any]) -> str:
         ),
         _row("detail after a zoom, p95", long["detail_after_zoom"], "–", None),
         _row("commit to watcher, p95", news["told"], f"{budgets['news_p95']:.0f} ms", held["news"]),
+        _row("commit to watcher that had been cut off, p95", news["told_after_a_cut"], "–", None),
         _row("commit to a browser's frame, p95", news["drawn_in_a_browser"], "–", None),
         ["final states lost", f"{news['lost_final_states']} of {news['viewers']}", "0", _word(held["final_states"])],
     ]

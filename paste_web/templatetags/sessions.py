@@ -8,6 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from paste_web.strip import Box, strip_boxes
+from paste_web.table_rows import row_html
 from paste_web.wording import duration, percent, seconds
 from speculation.figures import Figures
 from speculation.models import Arm, Session
@@ -17,6 +18,7 @@ from speculation.timeline import call_text
 
 register = template.Library()
 register.filter("seconds", seconds)
+register.simple_tag(row_html)
 
 SIGNS = {"queued": "○", "running": "●", "succeeded": "✓", "failed": "!", "cancelled": "⊘"}
 CLASSES = {"running": "gain", "failed": "negative", "cancelled": "warn"}

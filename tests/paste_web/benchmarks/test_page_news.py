@@ -1,6 +1,6 @@
 """How soon news arrives, computed from what was noted on both sides."""
 
-from paste_web.benchmarks.page_news import delays
+from paste_web.benchmarks.page_news import apart, delays
 from paste_web.benchmarks.page_writer import lines_for
 
 
@@ -12,6 +12,12 @@ def test_an_event_arrives_with_the_first_message_that_reaches_as_far() -> None:
 def test_what_nobody_was_told_of_has_no_delay() -> None:
     assert delays([(10.0, 3)], [(3, 9.0), (4, 9.5)]) == [1.0]
     assert delays([], [(1, 0.0)]) == []
+
+
+def test_what_was_committed_while_a_watcher_had_no_connection_is_told_apart() -> None:
+    committed = [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
+    assert apart(committed, [(2.0, 3.0)]) == ([(1, 1.0), (3, 3.0), (4, 4.0)], [(2, 2.0)])
+    assert apart(committed, []) == (committed, [])
 
 
 def test_a_log_to_be_written_has_as_many_entries_as_were_asked_for_and_does_not_end() -> None:
