@@ -3,7 +3,7 @@
 A *message* is what the browser gets: `{"type": "snapshot" | "delta" | "look" | "tick" | "closed", "after", "seq", "now",
 "live", "axis", "says", "parts": {name: html}, "events": html of the rows after `after`, "figure": ...}`. A look answers a
 reader who looks elsewhere (see sight.py), with the log's table as a part. A tick has the figures that time alone changes,
-and no chart.
+and no chart; a delta that is not to draw has neither, and they are owed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,15 @@ TOUCHED_BY: Mapping[str, Sequence[str]] = {
     ),
     **dict.fromkeys(
         [
-            *("job_queued", "job_started", "job_ended", "job_preempted", "job_released", "job_discarded", "job_retried"),
+            *(
+                "job_queued",
+                "job_started",
+                "job_ended",
+                "job_preempted",
+                "job_released",
+                "job_discarded",
+                "job_retried",
+            ),
             *("turn_ended", "call_returned"),
         ],
         ("calls", "turns"),
@@ -58,6 +66,8 @@ class SessionView:
         self._has_begun = False
         self._size_bytes = 0
         self._sent: dict[str, str] = {}
+        self.owes_drawing = False
+        """True while the log has grown by what neither a chart nor the figures have shown."""
 
     @property
     def is_over(self) -> bool:
@@ -72,7 +82,7 @@ class SessionView:
         if self._settled is not None:
             return []
         events = queries.events_after(self.session.pk, self.story.last_seq)
-        if events:
+        if any(event.kind not in TOUCHED_BY for event in events):
             rows.refresh(self.session)
         for event in events:
             self.story.add(event)
@@ -102,14 +112,20 @@ class SessionView:
         """Everything, with the entries after `after`. Nobody needs what was sent before."""
         self._sent.clear()
         self.read()
+        self.owes_drawing = False
         events = queries.events_after(self.session.pk, max(after, self.story.last_seq - MOST_EVENTS_SHOWN))
         return self._message("snapshot", after, events)
 
-    def delta(self) -> dict[str, Any] | None:
-        """What has changed, or None where the log has not grown."""
+    def delta(self, *, draws: bool = True) -> dict[str, Any] | None:
+        """What has changed, or None where nothing has. Without `draws` what costs most is left out, unless it is the end."""
         before = self.story.last_seq
         events = self.read()
-        return self._message("delta", before, events, touched(event.kind for event in events)) if events else None
+        draws = draws or self.story.has_ended
+        if not events and not (draws and self.owes_drawing):
+            return None
+        self.owes_drawing = not draws
+        names = touched((event.kind for event in events), draws=draws)
+        return self._message("delta", before, events, names, draws=draws)
 
     def look(self, sight: Sight) -> dict[str, Any]:
         """What another sight shows. Of another range it is the chart alone, unless the log has grown."""
@@ -151,16 +167,12 @@ class SessionView:
         return queries.told(self.session, self.story)
 
     def _message(
-        self, kind: str, after: int, events: Sequence[EventRecord], names: Sequence[str] = PARTS
+        self, kind: str, after: int, events: Sequence[EventRecord], names: Sequence[str] = PARTS, *, draws: bool = True
     ) -> dict[str, Any]:
         parts = self.parts()
         html = self._changed({name: parts.html(name) for name in names})
-        return {
-            **self._frame(kind, after, parts),
-            "parts": html,
-            "events": self._event_rows(parts, events),
-            "figure": parts.figure,
-        }
+        message = {**self._frame(kind, after, parts), "parts": html, "events": self._event_rows(parts, events)}
+        return {**message, "figure": parts.figure} if draws else message
 
     def _event_rows(self, parts: SessionParts, events: Sequence[EventRecord]) -> str:
         """Rows to add to the log's table; none for who looks at an earlier part of it."""
@@ -184,10 +196,11 @@ class SessionView:
         return changed
 
 
-def touched(kinds: Iterable[str]) -> list[str]:
-    """The parts that such entries may have changed, beside what time alone changes. Rendering is what a watcher costs."""
+def touched(kinds: Iterable[str], *, draws: bool = True) -> list[str]:
+    """The parts that such entries may have changed; with `draws` also what time alone changes. Rendering is what a watcher costs."""
     changed = {part for kind in set(kinds) for part in TOUCHED_BY.get(kind, PARTS)}
-    return [part for part in PARTS if part in changed or part in CHANGED_BY_TIME]
+    drawn, left_out = (CHANGED_BY_TIME, ()) if draws else ((), CHANGED_BY_TIME)
+    return [part for part in PARTS if part in drawn or (part in changed and part not in left_out)]
 
 
 def _is_over(story: Story) -> bool:

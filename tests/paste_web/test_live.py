@@ -107,6 +107,27 @@ def test_a_lost_bell_costs_a_tick_and_nothing_else():
     assert watching(session, a_user(), grow_silently)["seq"] == len(log)
 
 
+def test_what_comes_before_the_next_chart_is_due_is_told_without_it_and_drawn_when_it_is_due(monkeypatch):
+    monkeypatch.setattr(live, "TICK_SECONDS", 5.0)
+    monkeypatch.setattr(live, "DRAWING_PAUSE_SECONDS", 0.6)
+    log = example()
+    session = store(WrittenLog(log[:HALF]))
+
+    async def grow_twice(socket):
+        await next_of(socket, "snapshot")
+        heard = []
+        for start in (HALF, HALF + 1):
+            await sync_to_async(append)(session, WrittenLog(log[start : start + 1]))
+            ring(session)
+            heard.append(await next_of(socket, "delta"))
+        return [*heard, await next_of(socket, "delta")]
+
+    at_once, told, drawn = watching(session, a_user(), grow_twice)
+    assert "figure" in at_once, "after a quiet time nothing waits"
+    assert "figure" not in told and told["seq"] == HALF + 2
+    assert "figure" in drawn and (drawn["after"], drawn["seq"]) == (HALF + 2, HALF + 2)
+
+
 def test_a_browser_that_had_part_of_the_log_gets_the_rest():
     log = example()
     message = watching(store(log), a_user(), lambda socket: next_of(socket, "snapshot"), query="after=20")
@@ -158,7 +179,9 @@ def test_a_browser_that_looks_at_a_range_gets_it_and_keeps_it():
     assert "<tr" not in delta["events"], "whoever reads an earlier part of the log keeps it"
 
 
-@pytest.mark.parametrize("noise", ["", "{", "[]", '{"type": 3}', '"drawn"', '{"type": "look"}', '{"type": "look", "sight": [1]}'])
+@pytest.mark.parametrize(
+    "noise", ["", "{", "[]", '{"type": 3}', '"drawn"', '{"type": "look"}', '{"type": "look", "sight": [1]}']
+)
 def test_noise_from_a_browser_changes_nothing(noise):
     async def shout(socket):
         await next_of(socket, "snapshot")
@@ -290,6 +313,8 @@ def test_bells_that_come_show_that_the_layer_lives_though_echoes_do_not(no_echoe
     assert async_to_sync(listen)() == last_word
 
 
-@pytest.mark.parametrize(("query", "after"), [(b"after=12", 12), (b"", 0), (b"after=-1", 0), (b"after=x", 0), (b"\xff", 0)])
+@pytest.mark.parametrize(
+    ("query", "after"), [(b"after=12", 12), (b"", 0), (b"after=-1", 0), (b"after=x", 0), (b"\xff", 0)]
+)
 def test_after_is_a_number_or_nothing(query, after):
     assert after_of(query) == after
