@@ -1,7 +1,7 @@
 """The parts of a session's page at one moment: pieces of HTML and one figure, rendered when they are asked for."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,7 @@ from speculation.call_table import CallRow
 from speculation.figures import Figures
 from speculation.models import EventRecord
 from speculation.queries import Told
+from speculation.story import Story
 from speculation.strip import draw_strip
 
 MOST_EVENTS_SHOWN = 300
@@ -51,10 +52,6 @@ class SessionParts:
 
     def html(self, part: str) -> str:
         return render_to_string(f"sessions/parts/{part}.html", {**self._shared, **self._own(part)})
-
-    def event_rows(self, events: Sequence[EventRecord]) -> list[EventRow]:
-        story = self.told.story
-        return [EventRow(event.seq, story.seconds_at(event.at), event.kind, self._payload(event)) for event in events]
 
     @cached_property
     def figure(self) -> dict[str, Any]:
@@ -138,10 +135,16 @@ class SessionParts:
         if until < last:
             links.append(PageLink("Later", self.sight.address("events", before=min(until + MOST_EVENTS_SHOWN, last))))
             links.append(PageLink("Newest", self.sight.address("events", before=None)))
-        return {"rows": self.event_rows(shown), "links": links, "last_seq": last, "most": MOST_EVENTS_SHOWN}
+        rows = event_rows(self.told.story, shown, show_payloads=self.show_payloads)
+        return {"rows": rows, "links": links, "last_seq": last, "most": MOST_EVENTS_SHOWN}
 
-    def _payload(self, event: EventRecord) -> str:
-        return _one_line(event.payload if self.show_payloads else open_part(event.payload))
+
+def event_rows(story: Story, events: Iterable[EventRecord], *, show_payloads: bool) -> list[EventRow]:
+    return [EventRow(one.seq, story.seconds_at(one.at), one.kind, _payload(one, show_payloads)) for one in events]
+
+
+def _payload(event: EventRecord, show_payloads: bool) -> str:
+    return _one_line(event.payload if show_payloads else open_part(event.payload))
 
 
 def _one_line(payload: dict[str, Any]) -> str:

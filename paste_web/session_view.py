@@ -3,7 +3,7 @@
 A *message* is what the browser gets: `{"type": "snapshot" | "delta" | "look" | "tick" | "closed", "after", "seq", "now",
 "live", "axis", "says", "parts": {name: html}, "events": html of the rows after `after`, "figure": ...}`. A look answers a
 reader who looks elsewhere (see sight.py), with the log's table as a part. A tick has the figures that time alone changes,
-and no chart; a delta that is not to draw has neither, and they are owed.
+and no chart. A delta that is not to draw is the log's rows alone, without `axis` and `says`; what else they change is owed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 from paste_web.redaction import may_read_payloads
-from paste_web.session_parts import MOST_EVENTS_SHOWN, PARTS, SessionParts
+from paste_web.session_parts import MOST_EVENTS_SHOWN, PARTS, SessionParts, event_rows
 from paste_web.sight import Sight
 from speculation import queries, rows
 from speculation.log_reading import read_on
@@ -66,8 +67,8 @@ class SessionView:
         self._has_begun = False
         self._size_bytes = 0
         self._sent: dict[str, str] = {}
-        self.owes_drawing = False
-        """True while the log has grown by what neither a chart nor the figures have shown."""
+        self._owed: set[str] = set()
+        """Kinds of entries that the log has gained and that no part of the page shows yet."""
 
     @property
     def is_over(self) -> bool:
@@ -112,20 +113,25 @@ class SessionView:
         """Everything, with the entries after `after`. Nobody needs what was sent before."""
         self._sent.clear()
         self.read()
-        self.owes_drawing = False
+        self._owed.clear()
         events = queries.events_after(self.session.pk, max(after, self.story.last_seq - MOST_EVENTS_SHOWN))
         return self._message("snapshot", after, events)
 
+    @property
+    def owes_drawing(self) -> bool:
+        return bool(self._owed)
+
     def delta(self, *, draws: bool = True) -> dict[str, Any] | None:
-        """What has changed, or None where nothing has. Without `draws` what costs most is left out, unless it is the end."""
+        """What has changed, or None where nothing has. Without `draws` the log's rows alone, unless it is the end: a row costs
+        a tenth of what the parts and the chart do.
+        """
         before = self.story.last_seq
         events = self.read()
-        draws = draws or self.story.has_ended
-        if not events and not (draws and self.owes_drawing):
-            return None
-        self.owes_drawing = not draws
-        names = touched((event.kind for event in events), draws=draws)
-        return self._message("delta", before, events, names, draws=draws)
+        self._owed.update(event.kind for event in events)
+        if draws or self.story.has_ended:
+            names, self._owed = touched(self._owed), set()
+            return self._message("delta", before, events, names) if events or names else None
+        return self._rows_alone(before, events) if events else None
 
     def look(self, sight: Sight) -> dict[str, Any]:
         """What another sight shows. Of another range it is the chart alone, unless the log has grown."""
@@ -167,28 +173,34 @@ class SessionView:
         return queries.told(self.session, self.story)
 
     def _message(
-        self, kind: str, after: int, events: Sequence[EventRecord], names: Sequence[str] = PARTS, *, draws: bool = True
+        self, kind: str, after: int, events: Sequence[EventRecord], names: Sequence[str] = PARTS
     ) -> dict[str, Any]:
         parts = self.parts()
         html = self._changed({name: parts.html(name) for name in names})
-        message = {**self._frame(kind, after, parts), "parts": html, "events": self._event_rows(parts, events)}
-        return {**message, "figure": parts.figure} if draws else message
+        return {
+            **self._frame(kind, after, parts),
+            "parts": html,
+            "events": self._event_rows(events),
+            "figure": parts.figure,
+        }
 
-    def _event_rows(self, parts: SessionParts, events: Sequence[EventRecord]) -> str:
+    def _rows_alone(self, after: int, events: Sequence[EventRecord]) -> dict[str, Any]:
+        now = self.story.seconds_at(timezone.now())
+        return {**self._place("delta", after, now), "events": self._event_rows(events)}
+
+    def _event_rows(self, events: Sequence[EventRecord]) -> str:
         """Rows to add to the log's table; none for who looks at an earlier part of it."""
         shown = [] if self.sight.before else events[-MOST_EVENTS_SHOWN:]
-        return render_to_string("sessions/parts/event_rows.html", {"rows": parts.event_rows(shown)})
+        rows = event_rows(self.story, shown, show_payloads=self.show_payloads)
+        return render_to_string("sessions/parts/event_rows.html", {"rows": rows})
 
     def _frame(self, kind: str, after: int, parts: SessionParts) -> dict[str, Any]:
-        return {
-            "type": kind,
-            "after": after,
-            "seq": self.story.last_seq,
-            "now": round(parts.told.now, 3),
-            "live": not self.session.has_ended,
-            "axis": parts.strip.axis_seconds,
-            "says": _in_words(parts.told),
-        }
+        place = self._place(kind, after, parts.told.now)
+        return {**place, "axis": parts.strip.axis_seconds, "says": _in_words(parts.told)}
+
+    def _place(self, kind: str, after: int, now: float) -> dict[str, Any]:
+        seq, is_live = self.story.last_seq, not self.session.has_ended
+        return {"type": kind, "after": after, "seq": seq, "now": round(now, 3), "live": is_live}
 
     def _changed(self, parts: dict[str, str]) -> dict[str, str]:
         changed = {name: html for name, html in parts.items() if self._sent.get(name) != html}
@@ -196,11 +208,10 @@ class SessionView:
         return changed
 
 
-def touched(kinds: Iterable[str], *, draws: bool = True) -> list[str]:
-    """The parts that such entries may have changed; with `draws` also what time alone changes. Rendering is what a watcher costs."""
-    changed = {part for kind in set(kinds) for part in TOUCHED_BY.get(kind, PARTS)}
-    drawn, left_out = (CHANGED_BY_TIME, ()) if draws else ((), CHANGED_BY_TIME)
-    return [part for part in PARTS if part in drawn or (part in changed and part not in left_out)]
+def touched(kinds: Iterable[str]) -> list[str]:
+    """The parts that such entries may have changed, with what time alone changes; none where there are none."""
+    changed = {part for kind in kinds for part in (*TOUCHED_BY.get(kind, PARTS), *CHANGED_BY_TIME)}
+    return [part for part in PARTS if part in changed]
 
 
 def _is_over(story: Story) -> bool:

@@ -46,14 +46,17 @@ class Writers:
 
 
 def _write(sessions: Sequence[tuple[int, UUID]], written: int, rate: float, seconds: float) -> Committed:
-    """In step: at each beat one entry of each session. Behind time it does not wait. `sessions`: seeds of logs, and ids."""
+    """One entry of each session a beat, one session after the other over all of it: nothing makes agents write in step.
+
+    Behind time it does not wait. `sessions`: seeds of logs, and ids.
+    """
     beats = int(rate * seconds)
     logs = {session: lines_for(seed, written + beats)[written:] for seed, session in sessions}
     committed: Committed = []
     began_at = time.monotonic()
     for beat in range(beats):
-        time.sleep(max(0.0, began_at + beat / rate - time.monotonic()))
-        for session, lines in logs.items():
+        for number, (session, lines) in enumerate(logs.items()):
+            time.sleep(max(0.0, began_at + (beat + number / len(logs)) / rate - time.monotonic()))
             seq = events.append(session, lines[beat].kind, **lines[beat].payload)
             committed.append((session, seq, time.time()))
     connection.close()

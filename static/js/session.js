@@ -253,7 +253,7 @@ function hear(message) {
   if (turned) document.querySelector(`a[data-page-of="${turned}"]`)?.focus();
   if (message.events !== undefined) addEvents(message);
   chart.setClock(message.now);
-  chart.setAxis(message.axis);
+  if (message.axis !== undefined) chart.setAxis(message.axis);
   if (message.figure) chart.show(message.figure, message.type === "look");
   minimap.show(chart.range);
   mark();

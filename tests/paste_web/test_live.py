@@ -95,6 +95,20 @@ def test_a_bell_brings_a_delta_with_only_what_is_new():
     assert "5.2 s" in message["parts"]["facts"]
 
 
+def test_a_browser_that_says_it_has_drawn_is_not_told_more_for_it(monkeypatch):
+    """Where nothing happens a watcher is told the time once a tick, however fast it draws."""
+    monkeypatch.setattr(live, "TICK_SECONDS", 0.5)
+
+    async def draw_quickly(socket):
+        await next_of(socket, "snapshot")
+        began = time.monotonic()
+        await next_of(socket, "tick")
+        await next_of(socket, "tick")
+        return time.monotonic() - began
+
+    assert watching(store(WrittenLog(example()[:HALF])), a_user(), draw_quickly) > 0.9
+
+
 def test_a_lost_bell_costs_a_tick_and_nothing_else():
     log = example()
     session = store(WrittenLog(log[:HALF]))
