@@ -25,10 +25,10 @@ up: $(VENV)/run.stamp
 
 # In four parts of about the same length side by side, each with servers of its own, and lint beside them: most tests wait, so that
 # one alone leaves the cores idle. A part's files are its own; whatever is in none of the first three is in the fourth.
-KILLING := tests/speculation/test_recovery_processes.py tests/speculation/test_worker.py tests/paste_web/test_chaos.py \
-	tests/paste_web/test_pages_in_browser.py
+KILLING := tests/speculation/test_recovery_processes.py tests/speculation/test_worker.py \
+	$(addprefix tests/paste_web/,test_chaos.py test_pages_in_browser.py test_demonstration.py test_up.py)
 RACING := tests/speculation/test_raced_pairs.py
-LONG := tests/paste_web/benchmarks tests/paste_web/test_demonstration.py
+LONG := tests/paste_web/benchmarks
 part_1 := $(KILLING)
 part_2 := tests/speculation $(addprefix --ignore=,$(KILLING) $(RACING))
 part_3 := tests/paste_web $(RACING) $(addprefix --ignore=,$(KILLING) $(LONG))
