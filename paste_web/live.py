@@ -33,7 +33,7 @@ LEAST_PAUSE_SECONDS = 0.15
 DRAWING_PAUSE_SECONDS = 0.35
 """Between two charts; what comes sooner is the log's rows alone. A redraw takes a browser 70 ms and more."""
 PAUSE_TIMES_COST = 4.0  # a long session costs its readers at most a fifth of a core
-MOST_UNDRAWN = 8
+MOST_UNDRAWN = 12  # two seconds of news
 LETTING_GO_SECONDS = 5.0
 LIST_PAUSE_SECONDS = 1.0
 
