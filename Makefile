@@ -23,33 +23,27 @@ demo: $(VENV)/run.stamp
 up: $(VENV)/run.stamp
 	@exec $(RUN)/python manage.py up $(ARGS)
 
-# In four parts of about the same length side by side, each with servers of its own, and lint beside them: most tests wait, so that
-# one alone leaves the cores idle. A part's files are its own; whatever is in none of the first three is in the fourth.
-KILLING := tests/speculation/test_recovery_processes.py tests/speculation/test_worker.py \
-	$(addprefix tests/paste_web/,test_chaos.py test_pages_in_browser.py test_demonstration.py test_up.py)
-RACING := tests/speculation/test_raced_pairs.py
-LONG := tests/paste_web/benchmarks
-part_1 := $(KILLING)
-part_2 := tests/speculation $(addprefix --ignore=,$(KILLING) $(RACING))
-part_3 := tests/paste_web $(RACING) $(addprefix --ignore=,$(KILLING) $(LONG))
-part_4 := $(filter-out tests/__pycache__/ tests/speculation/ tests/paste_web/,$(wildcard tests/*/)) $(wildcard tests/test_*.py) $(LONG)
-PYTEST = $(RUN)/python -m pytest -q $(ARGS)
-test: $(VENV)/test.stamp
+# In three parts of about the same length side by side, each with servers of its own: most tests wait, so that one alone
+# leaves the cores idle. Whatever is not in the first two is in the third.
+LONG := tests/paste_web/benchmarks tests/paste_web/test_chaos.py tests/paste_web/test_demonstration.py
+BESIDE := tests/speculation/test_raced_pairs.py
+REST := $(filter-out tests/__pycache__/ tests/speculation/ tests/paste_web/,$(wildcard tests/*/)) $(wildcard tests/test_*.py) $(LONG)
+test: lint
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 		|| [ -n "$$PASTE_CHROMIUM" ] || echo "No Chromium here: the browser tests are skipped." >&2
-	@[ "$(TESTS)" = tests ] || { $(LINT) && exec $(PYTEST) $(TESTS); }
-	@[ "$(TESTS)" != tests ] || { running=; failed=0; \
-		{ $(LINT); } >$(VENV)/lint.txt 2>&1 & running="$$running lint:$$!"; \
-		$(PYTEST) $(part_1) >$(VENV)/part_1.txt 2>&1 & running="$$running part_1:$$!"; \
-		$(PYTEST) $(part_2) >$(VENV)/part_2.txt 2>&1 & running="$$running part_2:$$!"; \
-		$(PYTEST) $(part_3) >$(VENV)/part_3.txt 2>&1 & running="$$running part_3:$$!"; \
-		$(PYTEST) $(part_4) || failed=1; \
-		for one in $$running; do wait $${one#*:} || failed=1; cat $(VENV)/$${one%:*}.txt; done; exit $$failed; }
+	@[ "$(TESTS)" = tests ] || exec $(RUN)/python -m pytest -q $(TESTS) $(ARGS); \
+	[ "$(TESTS)" != tests ] || { \
+		$(RUN)/python -m pytest -q tests/speculation $(BESIDE:%=--ignore=%) $(ARGS) >$(VENV)/speculation.txt 2>&1 & first=$$!; \
+		$(RUN)/python -m pytest -q tests/paste_web $(LONG:%=--ignore=%) $(BESIDE) $(ARGS) >$(VENV)/paste_web.txt 2>&1 & second=$$!; \
+		$(RUN)/python -m pytest -q $(REST) $(ARGS); rest=$$?; \
+		wait $$second; second=$$?; cat $(VENV)/paste_web.txt; \
+		wait $$first; first=$$?; cat $(VENV)/speculation.txt; exit $$((rest + first + second > 0)); }
 
-LINT = $(RUN)/ruff check . && $(RUN)/mypy && { $(RUN)/lint-imports --no-cache >$(VENV)/contracts.txt 2>&1 || { cat $(VENV)/contracts.txt; exit 1; }; } \
-	&& $(RUN)/python manage.py makemigrations --check --dry-run
 lint: $(VENV)/test.stamp
-	@$(LINT)
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports --no-cache >$(VENV)/contracts.txt 2>&1 || { cat $(VENV)/contracts.txt; exit 1; }
+	$(RUN)/python manage.py makemigrations --check --dry-run
 
 # Standard output belongs to the command that is run: installing talks on standard error.
 $(RUN)/uv: deploy/installer.txt

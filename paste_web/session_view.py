@@ -191,8 +191,8 @@ class SessionView:
     def _event_rows(self, events: Sequence[EventRecord]) -> str:
         """Rows to add to the log's table; none for who looks at an earlier part of it."""
         shown = [] if self.sight.before else events[-MOST_EVENTS_SHOWN:]
-        rows = event_rows(self.story, shown, show_payloads=self.show_payloads)
-        return render_to_string("sessions/parts/event_rows.html", {"rows": rows})
+        told = event_rows(self.story, shown, show_payloads=self.show_payloads)
+        return render_to_string("sessions/parts/event_rows.html", {"rows": told})
 
     def _frame(self, kind: str, after: int, parts: SessionParts) -> dict[str, Any]:
         place = self._place(kind, after, parts.told.now)

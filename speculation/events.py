@@ -54,7 +54,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from speculation import rows
-from speculation.models import JobStatus, ResourceScope, Session, SessionStatus, ToolJob
+from speculation.models import JobStatus, ResourceScope, Session, ToolJob
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,6 @@ NOTICE_CHANNEL = "paste_jobs"
 GATHER_RINGS_SECONDS = 0.01
 GATHER_LIST_RINGS_SECONDS = 0.25
 """The list of sessions tells its watchers once a second: it need not hear of every event."""
-GOING_ON = [str(SessionStatus.QUEUED), str(SessionStatus.RUNNING)]
 NO_SCOPES: Mapping[str, int] = MappingProxyType({})
 
 
@@ -85,7 +84,7 @@ _APPEND = """
 WITH stepped AS (
     UPDATE speculation_session SET last_seq = last_seq + 1
     WHERE id = %(session)s
-      AND (%(attempt)s::int IS NULL OR attempt = %(attempt)s::int AND status = ANY(%(going_on)s::text[]))
+      AND (%(attempt)s::int IS NULL OR attempt = %(attempt)s::int AND ended_at IS NULL)
     RETURNING last_seq
 )
 INSERT INTO speculation_eventrecord (session_id, seq, kind, at, payload)
@@ -98,6 +97,9 @@ _LOCK = f"SELECT {rows.columns(Session)} FROM speculation_session WHERE id = %s 
 
 class SessionLost(Exception):
     """Another worker owns the session now (its attempt moved on), or it has ended: stop and write nothing."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(f"session {session.short_id} is no longer ours")
 
 
 class SessionLog:
@@ -188,7 +190,7 @@ def writing(
     with transaction.atomic(savepoint=False):
         session = _locked(session_id)
         if attempt is not None and (session.attempt != attempt or session.has_ended):
-            raise SessionLost(f"session {session.short_id} is no longer ours")
+            raise SessionLost(session)
         session_log = SessionLog(session, scopes)
         yield session_log
         session_log.flush()
@@ -206,27 +208,15 @@ def append(session_id: UUID, kind: str, *, as_attempt: int | None = None, **payl
 
     `as_attempt` as in `writing`, with its errors. Returns the event's seq.
     """
-    values = {
-        "session": session_id,
-        "attempt": as_attempt,
-        "going_on": GOING_ON,
-        "kind": kind,
-        "payload": json.dumps(payload),
-    }
+    values = {"session": session_id, "attempt": as_attempt, "kind": kind, "payload": json.dumps(payload)}
     with rows.cursor() as cursor:
         cursor.execute(_APPEND, values)
         written = cursor.fetchone()
     if written is None:
-        raise _refusal(session_id)
+        raise SessionLost(Session.objects.get(pk=session_id))
     seq: int = written[0]
     transaction.on_commit(lambda: bell.ring(session_id, seq))
     return seq
-
-
-def _refusal(session_id: UUID) -> Exception:
-    """Why an event of an attempt found no row to stand behind."""
-    session = Session.objects.filter(pk=session_id).first()
-    return SessionLost(f"session {session.short_id} is no longer ours") if session else Session.DoesNotExist()
 
 
 class Bell:

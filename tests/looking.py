@@ -30,11 +30,11 @@ class Onlooker:
 
     def _look_at(self, look: Look) -> list[str]:
         self._arrive(look)
-        status = self._open(look)
-        found = [] if status == look.status else [f"status {status}"]
-        found += [f"light: {line}" for line in violations(self._page)]
-        self._turn("dark")
-        found += [f"dark: {line}" for line in violations(self._page, of_colours_alone=True)]
+        found = []
+        for scheme in ("light", "dark"):
+            status = self._open(look, scheme)
+            found += [] if status == look.status else [f"{scheme}: status {status}"]
+            found += [f"{scheme}: {line}" for line in violations(self._page)]
         wider = self._overflow()
         found += [f"{wider} px wider than a telephone"] if wider > 0 else []
         return [*found, *self._witness.complaints, *(f"asks {url}" for url in self._witness.strangers)]
@@ -56,15 +56,10 @@ class Onlooker:
         self._witness.complaints.clear()
         self._witness.strangers.clear()
         self._page.set_viewport_size(WIDE)
-        self._turn("light")
 
-    def _turn(self, scheme: str) -> None:
-        """The open page has the other theme, as when the evening comes."""
-        self._page.emulate_media(color_scheme=scheme)
-        self._page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-    def _open(self, look: Look) -> int:
+    def _open(self, look: Look, scheme: str) -> int:
         """The status of the answer."""
+        self._page.emulate_media(color_scheme=scheme)
         answer = self._page.goto(look.address(self._house), wait_until="load")
         self._page.wait_for_selector(look.drawn)
         assert answer is not None

@@ -193,9 +193,7 @@ def test_a_browser_that_looks_at_a_range_gets_it_and_keeps_it():
     assert "<tr" not in delta["events"], "whoever reads an earlier part of the log keeps it"
 
 
-@pytest.mark.parametrize(
-    "noise", ["", "{", "[]", '{"type": 3}', '"drawn"', '{"type": "look"}', '{"type": "look", "sight": [1]}']
-)
+@pytest.mark.parametrize("noise", ["", "{", "[]", '{"type": 3}', '"drawn"', '{"type": "look"}', '{"type": "look", "sight": [1]}'])
 def test_noise_from_a_browser_changes_nothing(noise):
     async def shout(socket):
         await next_of(socket, "snapshot")
@@ -327,8 +325,6 @@ def test_bells_that_come_show_that_the_layer_lives_though_echoes_do_not(no_echoe
     assert async_to_sync(listen)() == last_word
 
 
-@pytest.mark.parametrize(
-    ("query", "after"), [(b"after=12", 12), (b"", 0), (b"after=-1", 0), (b"after=x", 0), (b"\xff", 0)]
-)
+@pytest.mark.parametrize(("query", "after"), [(b"after=12", 12), (b"", 0), (b"after=-1", 0), (b"after=x", 0), (b"\xff", 0)])
 def test_after_is_a_number_or_nothing(query, after):
     assert after_of(query) == after

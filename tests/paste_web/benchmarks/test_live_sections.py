@@ -114,9 +114,7 @@ def test_pages_are_timed_and_news_arrive_though_every_connection_was_cut(home: P
     assert {row["status"] for row in document["pages"]} == {200}
     assert {"overview", "session", "tool", "pattern", "savings"} <= {row["page"] for row in document["pages"]}
     assert document["long_session"]["events"] > 200 and document["long_session"]["bars"] > 0
-    assert (
-        document["long_session"]["select_next_call"]["count"] == document["long_session"]["zoom_and_move"]["count"] == 3
-    )
+    assert document["long_session"]["select_next_call"]["count"] == document["long_session"]["zoom_and_move"]["count"] == 3
     news = document["news"]
     assert news["events"] == 2 * 30 and news["told"]["count"] + news["told_after_a_cut"]["count"] == 60
     assert (news["disconnects"], news["lost_final_states"]) == (2, 0)
