@@ -24,6 +24,10 @@ class LiveChoices:
     """Sessions that arrive in one block of `harm`."""
     session_calls: int = 6
     """Calls of one session, in `throughput` and `harm`."""
+    slots: int = 3
+    """Of the pool in `harm`, one of them never for guesses. Tools that compute half of their time keep seven twentieths of a
+    processor busy for each at 70 % use: two processors bear three beside the product itself, with four they are full.
+    """
     use: float = 0.7
     """Share of all slots that real calls use in `harm`."""
     rounds: int = 10

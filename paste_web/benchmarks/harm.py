@@ -25,7 +25,7 @@ from paste_web.processes import Processes
 from speculation.models import AgentProfile, Arm, Session, ToolJob
 
 SHAPE = Shape(model_seconds=0.5, tool_seconds=0.5, busy_share=0.5, names_next=False)
-SLOTS, RESERVED = 4, 1
+RESERVED = 1
 ARMS = {"off": Arm.OFF, "all_wrong": Arm.ON, "off_again": Arm.OFF}
 MOST_RISE = 0.01
 MOST_CONTROL_WIDTH = 0.02
@@ -61,9 +61,9 @@ def harm_document(choices: LiveChoices, tell: Callable[[str], object]) -> dict[s
     shape = replace(SHAPE, calls=choices.session_calls)
     lived = {name: Lived() for name in ARMS}
     with stage.ground(breakers=False) as processes:
-        stage.size_pool(SLOTS, RESERVED)
+        stage.size_pool(choices.slots, RESERVED)
         agent = made_up.make_agent("all-wrong", shape, foresees="others", seed=choices.seed)
-        stage.start_tools(processes, SLOTS)
+        stage.start_tools(processes, choices.slots)
         stage.start_agents(processes, max(32, choices.sessions))
         root = stage.new_folder()
         run_seconds = SHAPE.tool_seconds
@@ -105,25 +105,25 @@ def live_block(
     took = [task_seconds(session) for session in ended]
     lived.means.append(fmean(took))
     lived.task_seconds += took
-    _add_jobs(ended, lived)
+    _add_jobs(ended, lived, choices.slots)
 
 
 def _arrivals(rng: random.Random, choices: LiveChoices, run_seconds: float) -> list[float]:
     """Seconds from the block's beginning; gaps of a gamma distribution, so that real calls use that share of the slots."""
-    mean_gap = choices.session_calls * run_seconds / (choices.use * SLOTS)
+    mean_gap = choices.session_calls * run_seconds / (choices.use * choices.slots)
     moments = [0.0]
     while len(moments) < choices.sessions:
         moments.append(moments[-1] + rng.gammavariate(GAP_ORDER, mean_gap / GAP_ORDER))
     return moments
 
 
-def _add_jobs(sessions: Sequence[Session], lived: Lived) -> None:
+def _add_jobs(sessions: Sequence[Session], lived: Lived, slots: int) -> None:
     jobs = ToolJob.objects.filter(session__in=sessions, started_at__isnull=False, ended_at__isnull=False)
     real = jobs.filter(call_id__isnull=False).values_list("started_at", "ended_at")
     first, last = sessions[0].created_at, sessions[-1].created_at
     within = sum(max(0.0, (min(end, last) - max(start, first)).total_seconds()) for start, end in real)
     if last > first:
-        lived.uses.append(within / SLOTS / (last - first).total_seconds())
+        lived.uses.append(within / slots / (last - first).total_seconds())
     lived.run_seconds += [(end - start).total_seconds() for start, end in real.filter(promoted_at=None)]
     guesses = jobs.filter(call_id=None)
     lived.guesses += guesses.count()
@@ -184,7 +184,7 @@ def setting(choices: LiveChoices) -> dict[str, Any]:
         "pairs": choices.pairs,
         "sessions_a_block": choices.sessions,
         "use": choices.use,
-        "slots": SLOTS,
+        "slots": choices.slots,
         "reserved": RESERVED,
         "gap_order": GAP_ORDER,
         "calls_a_session": choices.session_calls,

@@ -34,6 +34,7 @@ LIVE_OPTIONS = {
     "pairs": "harm: interleaved blocks of each arm",
     "sessions": "harm: that arrive in a block",
     "session_calls": "throughput, harm: of one session",
+    "slots": "harm: of the pool, of which real calls use 70 %",
     "rounds": "throttle: tasks of each demo agent at each level",
     "throttles": "throttle: percent of the guesses worth running that are not run",
     "speed": "throttle: times as fast as the demo",
@@ -47,7 +48,7 @@ LIVE_OPTIONS = {
 }
 """By field of LiveChoices: the section and what it is."""
 MOST = 10**12
-LIMITS: Mapping[str, Mapping[str, int]] = {"throttles": {"least": 0, "most": 100}}
+LIMITS: Mapping[str, Mapping[str, int]] = {"throttles": {"least": 0, "most": 100}, "slots": {"least": 2}}
 
 
 class Command(BaseCommand):
@@ -112,7 +113,7 @@ def _live_choices(options: Mapping[str, Any]) -> LiveChoices:
     given: dict[str, Any] = {
         name: _several(_option(name), options[name], **LIMITS.get(name, {}))
         if isinstance(getattr(LIVE_DEFAULTS, name), tuple)
-        else _whole(_option(name), options[name])
+        else _whole(_option(name), options[name], **LIMITS.get(name, {}))
         for name in LIVE_OPTIONS
     }
     return LiveChoices(**given, seed=_whole("--seed", options["seed"], least=0))
