@@ -18,7 +18,7 @@ from speculation.breakers_opening import close_by_itself, close_lapsed, enforce,
 from speculation.engine.breaking import Figure, Kind, Subject, judge
 from speculation.models import AgentProfile, BreakerOpening, ToolQuota, ToolRecord
 
-SWEPT = (Kind.WASTE, Kind.INTERFERENCE, Kind.ERRORS)
+SWEPT = (Kind.WASTE, Kind.INTERFERENCE, Kind.ERRORS, Kind.UNSTARTED)
 AT_ONCE = (Kind.DIVERGENCE, Kind.AUTH)
 
 

@@ -15,6 +15,7 @@ from django.db import connection
 from speculation.engine.breaking import Figure, Kind, Limits, Subject
 from speculation.ids import drawn_after
 from speculation.jobs import ERROR_ANSWER
+from speculation.specs import NOT_STARTED_IN_TIME
 
 LONGEST_JOB_SECONDS = 300.0
 """Jobs are found by when their ids were drawn (UUIDv7): so long before the window, or they are not looked at."""
@@ -74,6 +75,16 @@ _COUNTED = """
     SELECT job.tool_id, session.agent_id, job.ended_at AS at, 1 AS amount
     FROM speculation_tooljob AS job JOIN speculation_session AS session ON session.id = job.session_id
     WHERE job.id > %(drawn_after)s AND job.call_id IS NULL AND job.end_reason = %(end_reason)s
+"""
+
+_UNSTARTED = """
+    SELECT job.tool_id, session.agent_id, job.ended_at AS at, 1 AS amount
+    FROM speculation_tooljob AS job JOIN speculation_session AS session ON session.id = job.session_id
+    WHERE job.id > %(drawn_after)s AND job.call_id IS NULL AND job.end_reason = %(end_reason)s AND NOT EXISTS (
+        SELECT FROM speculation_tooljob AS begun
+        WHERE begun.id > %(drawn_after)s AND begun.pool_id = job.pool_id AND begun.started_at > job.created_at
+            AND (begun.call_id IS NULL OR begun.promoted_at > begun.started_at)
+    )
 """
 
 _INTERFERENCE = """
@@ -156,12 +167,24 @@ def _counting(end_reason: str) -> Callable[[list[Watch]], list[Figure]]:
     return count
 
 
+def _never_begun(watches: list[Watch]) -> list[Figure]:
+    """Guesses that were given up since no worker began them, unless one has begun a later guess: then it is only slow."""
+    return _ask(
+        _WATCHED.format(fact=_UNSTARTED),
+        watches,
+        kinds=[],
+        end_reason=NOT_STARTED_IN_TIME,
+        drawn_after=_drawn_after(watches),
+    )
+
+
 MEASURES: Mapping[Kind, Callable[[list[Watch]], list[Figure]]] = {
     Kind.WASTE: _wasted,
     Kind.INTERFERENCE: _interfering,
     Kind.ERRORS: _failed,
     Kind.DIVERGENCE: _counting("diverged"),
     Kind.AUTH: _counting("auth"),
+    Kind.UNSTARTED: _never_begun,
 }
 
 

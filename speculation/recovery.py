@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from speculation import jobs
 from speculation.events import SessionLog
 from speculation.models import JobStatus, ResourceScope, Session, SessionStatus, ToolJob
+from speculation.specs import NOT_STARTED_IN_TIME
 from speculation.submission import hand_over_again
 from speculation.worker import enqueue
 
@@ -31,7 +32,7 @@ def sweep() -> dict[str, int]:
         "slots_of_lost_workers": _free_lost_slots(),
         "jobs_told_again": _each(_forgotten_jobs(), _tell_again),
         "speculations_too_late": _each(
-            _late_speculations(), lambda log, job: jobs.preempt(log, job, "not started in time")
+            _late_speculations(), lambda log, job: jobs.preempt(log, job, NOT_STARTED_IN_TIME)
         ),
         "guesses_outdated": _each(
             _outdated_guesses(), lambda log, job: bool(jobs.drop_speculation(log, "invalidated", [job]))

@@ -9,6 +9,8 @@ from tools.base import SideEffect
 
 START_WITHIN_SECONDS = 5.0
 """A speculation that found no worker by then has lost most of its head start: it is dropped."""
+NOT_STARTED_IN_TIME = "not started in time"
+"""Why it was dropped then."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ UNITS = {
     BreakerKind.DIVERGENCE: "served results contradicted by a second run",
     BreakerKind.QUOTA: "left of its quota, at least",
     BreakerKind.AUTH: "times its credentials were refused",
+    BreakerKind.UNSTARTED: "guesses that no worker began, nor any after them",
 }
 """What a limit counts. That of errors is a share, shown in percent."""
 

@@ -20,6 +20,7 @@ UNITS = {
     BreakerKind.DIVERGENCE: "{} contradicted",
     BreakerKind.QUOTA: "{} left",
     BreakerKind.AUTH: "{} refused",
+    BreakerKind.UNSTARTED: "{} not begun",
 }
 
 

@@ -1,8 +1,8 @@
 """When to switch speculation off: figures in, limits in, what to open out. Pure.
 
 Each kind counts one harm over a window. Waste and interference are worker and queue seconds, errors a share of the
-speculative runs that ended, divergence and refused credentials a count; they open when the limit is reached. A quota
-opens when less than its floor is left.
+speculative runs that ended, divergence, refused credentials and guesses that no worker began a count; they open when the
+limit is reached. A quota opens when less than its floor is left.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +24,7 @@ class Kind(StrEnum):
     DIVERGENCE = "divergence"
     QUOTA = "quota"
     AUTH = "auth"
+    UNSTARTED = "unstarted"
     PAUSE = "pause"
 
     @property
@@ -117,6 +118,8 @@ def _reason(kind: Kind, figure: Figure, limits: Limits) -> str:
             return f"{_short(amount)} of its quota left, the floor is {_short(limit)}"
         case Kind.AUTH:
             return f"its credentials were refused {_times(amount)} in {within}, the limit is {_short(limit)}"
+        case Kind.UNSTARTED:
+            return f"no worker began {_short(amount)} guesses in {within}, nor any after them: does a worker of guesses run?"
     raise ValueError(f"{kind} has no limit")
 
 

@@ -31,6 +31,7 @@ class Refused(StrEnum):
     BREAKER_DIVERGENCE = "breaker open: divergence"
     BREAKER_QUOTA = "breaker open: quota"
     BREAKER_AUTH = "breaker open: auth"
+    BREAKER_UNSTARTED = "breaker open: unstarted"
     THROTTLED = "throttled"
     ALREADY_HELD = "already held"
     DUPLICATE = "same call twice"

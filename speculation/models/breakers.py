@@ -15,6 +15,7 @@ class BreakerKind(models.TextChoices):
     DIVERGENCE = "divergence", "divergence"
     QUOTA = "quota", "quota"
     AUTH = "auth", "refused credentials"
+    UNSTARTED = "unstarted", "guesses not begun"
     PAUSE = "pause", "paused by an operator"
 
 
