@@ -86,7 +86,7 @@ class SessionParts:
             return {"pair_figures": self._pair, "strip": self.strip}
         if part in PAGED:
             page = self._page(part)
-            rows = turn_rows(page.object_list) if part == "turns" else page.object_list
+            rows = turn_rows(page.object_list, has_ended=self.told.story.has_ended) if part == "turns" else page.object_list
             return {"page": page, "rows": rows, "links": self._links(part, page)}
         if part == "events":
             return self._events()

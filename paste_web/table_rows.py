@@ -17,7 +17,10 @@ MOST_ROWS = 8192
 
 @dataclass(frozen=True, slots=True)
 class TurnRow:
-    """One turn, as its table shows it. Seconds; `started_at` is its first attempt's."""
+    """One turn, as its table shows it. Seconds; `started_at` is its first attempt's.
+
+    While it goes on its figures stand in no row: time alone changes them, and rows are told when the log grows.
+    """
 
     turn: int
     started_at: float
@@ -25,9 +28,12 @@ class TurnRow:
     waited_seconds: float
     without_seconds: float
     net_saved_seconds: float
+    is_decoding: bool
+    is_waiting: bool
 
 
-def turn_rows(turns: Iterable[TurnFigures]) -> list[TurnRow]:
+def turn_rows(turns: Iterable[TurnFigures], *, has_ended: bool) -> list[TurnRow]:
+    """`has_ended`: of the session, so that no turn goes on."""
     return [
         TurnRow(
             turn.turn,
@@ -36,6 +42,8 @@ def turn_rows(turns: Iterable[TurnFigures]) -> list[TurnRow]:
             turn.waited_seconds,
             turn.without_seconds,
             turn.net_saved_seconds,
+            is_decoding=not has_ended and turn.spans[-1].ended_at is None,
+            is_waiting=not has_ended and any(call.call.returned_at is None for call in turn.calls),
         )
         for turn in turns
     ]

@@ -30,6 +30,8 @@ class CallRow:
     """What it would have waited without speculation, estimated."""
     is_part: bool = False
     """True if a whole served it of which it asked for a part."""
+    is_open: bool = False
+    """True while the agent waits for it: what it took and waited for is so far."""
 
     @property
     def mark(self) -> Mark:
@@ -39,12 +41,12 @@ class CallRow:
 def call_rows(story: Story, figures: Figures, *, now: float | None = None, show_payloads: bool = True) -> Sequence[CallRow]:
     """Calls in the order of asking, then the runs that nobody asked for."""
     end = story.ended_at if story.ended_at is not None else max(story.last_at, now or 0.0)
-    asked = [_of_call(call, show_payloads) for call in sorted(figures.calls, key=lambda call: call.call.asked_at)]
+    asked = [_of_call(call, story.has_ended, show_payloads) for call in sorted(figures.calls, key=lambda call: call.call.asked_at)]
     unasked = [run for run in story.runs.values() if run.is_unasked]
     return asked + [_of_guess(story, run, end, show_payloads) for run in sorted(unasked, key=lambda run: run.queued_at)]
 
 
-def _of_call(call: CallFigures, show_payloads: bool) -> CallRow:
+def _of_call(call: CallFigures, has_ended: bool, show_payloads: bool) -> CallRow:
     run = call.run
     has_run = run is not None and run.started_at is not None
     return CallRow(
@@ -63,6 +65,7 @@ def _of_call(call: CallFigures, show_payloads: bool) -> CallRow:
         probability=run.probability if run else None,
         without_seconds=call.without_seconds,
         is_part=call.call.part_of is not None,
+        is_open=call.call.returned_at is None and not has_ended,
     )
 
 
