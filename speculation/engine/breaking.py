@@ -119,7 +119,7 @@ def _reason(kind: Kind, figure: Figure, limits: Limits) -> str:
         case Kind.AUTH:
             return f"its credentials were refused {_times(amount)} in {within}, the limit is {_short(limit)}"
         case Kind.UNSTARTED:
-            return f"no worker began {_short(amount)} guesses in {within}, nor any after them: does a worker of guesses run?"
+            return f"no worker began {_short(amount)} guesses in {within}, nor any after them: perhaps no worker of guesses runs"
     raise ValueError(f"{kind} has no limit")
 
 

@@ -33,7 +33,7 @@ def test_guesses_that_no_worker_begins_switch_all_of_them_off(desk: Desk) -> Non
     never_begun(desk, "a.txt", "b.txt")
     assert opened_by_a_sweep() == [], "two may be late"
     (late,) = never_begun(desk, "c.txt")
-    reason = "no worker began 3 guesses in a minute, nor any after them: does a worker of guesses run?"
+    reason = "no worker began 3 guesses in a minute, nor any after them: perhaps no worker of guesses runs"
     assert opened_by_a_sweep() == [("unstarted", "all", reason)]
     late.refresh_from_db()
     assert (late.status, late.end_reason) == ("preempted", "not started in time")
