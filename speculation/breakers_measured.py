@@ -77,10 +77,9 @@ _COUNTED = """
     WHERE job.id > %(drawn_after)s AND job.call_id IS NULL AND job.end_reason = %(end_reason)s
 """
 
-_UNSTARTED = """
-    SELECT job.tool_id, session.agent_id, job.ended_at AS at, 1 AS amount
-    FROM speculation_tooljob AS job JOIN speculation_session AS session ON session.id = job.session_id
-    WHERE job.id > %(drawn_after)s AND job.call_id IS NULL AND job.end_reason = %(end_reason)s AND NOT EXISTS (
+# Unless a worker has begun a later guess: then it is only slow.
+_UNSTARTED = f"""{_COUNTED}
+    AND NOT EXISTS (
         SELECT FROM speculation_tooljob AS begun
         WHERE begun.id > %(drawn_after)s AND begun.pool_id = job.pool_id AND begun.started_at > job.created_at
             AND (begun.call_id IS NULL OR begun.promoted_at > begun.started_at)
@@ -156,26 +155,15 @@ def _interfering(watches: list[Watch]) -> list[Figure]:
     return _ask(_INTERFERENCE, watches, hop_seconds=HOP_SECONDS, drawn_after=_drawn_after(watches))
 
 
-def _counting(end_reason: str) -> Callable[[list[Watch]], list[Figure]]:
-    """Counts runs that ended for this reason."""
+def _counting(end_reason: str, fact: str = _COUNTED) -> Callable[[list[Watch]], list[Figure]]:
+    """Counts guesses that ended for this reason."""
 
     def count(watches: list[Watch]) -> list[Figure]:
         return _ask(
-            _WATCHED.format(fact=_COUNTED), watches, kinds=[], end_reason=end_reason, drawn_after=_drawn_after(watches)
+            _WATCHED.format(fact=fact), watches, kinds=[], end_reason=end_reason, drawn_after=_drawn_after(watches)
         )
 
     return count
-
-
-def _never_begun(watches: list[Watch]) -> list[Figure]:
-    """Guesses that were given up since no worker began them, unless one has begun a later guess: then it is only slow."""
-    return _ask(
-        _WATCHED.format(fact=_UNSTARTED),
-        watches,
-        kinds=[],
-        end_reason=NOT_STARTED_IN_TIME,
-        drawn_after=_drawn_after(watches),
-    )
 
 
 MEASURES: Mapping[Kind, Callable[[list[Watch]], list[Figure]]] = {
@@ -184,7 +172,7 @@ MEASURES: Mapping[Kind, Callable[[list[Watch]], list[Figure]]] = {
     Kind.ERRORS: _failed,
     Kind.DIVERGENCE: _counting("diverged"),
     Kind.AUTH: _counting("auth"),
-    Kind.UNSTARTED: _never_begun,
+    Kind.UNSTARTED: _counting(NOT_STARTED_IN_TIME, _UNSTARTED),
 }
 
 
