@@ -50,11 +50,6 @@ MOVES: Mapping[str, Move] = {
     "give_back": Move((JobStatus.SUCCEEDED, JobStatus.FAILED), JobStatus.DISCARDED, "job_discarded"),
 }
 
-_ASKED_BEFORE = (
-    "(SELECT count(*) FROM speculation_tooljob WHERE session_id = %s AND fingerprint = %s AND call_id IS NOT NULL)"
-)
-_LATER = "statement_timestamp() + %s * interval '1 second'"
-
 HELD = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED)
 """Statuses of a speculation that may still serve a call."""
 
@@ -103,39 +98,16 @@ def start(log: SessionLog, job: ToolJob, *, attempt: int, worker: str, policy_ve
         expires_at=Cast(Now() + F("ttl_seconds") * Value(timedelta(seconds=1)), DateTimeField()),
     )
     if started:
-        _tell_started(log, job)
+        tell_started(log, job)
     return started
 
 
-def _tell_started(log: SessionLog, job: ToolJob) -> None:
+def tell_started(log: SessionLog, job: ToolJob) -> None:
+    """What follows from a start beside the row."""
     if job.effect != SideEffect.NONE and job.call_id:
         drop_speculation(log, "invalidated")
         log.begin_change(job.call_id, job.scope)
     log.append("job_started", job=str(job.pk), attempt=job.attempt)
-
-
-def insert(
-    log: SessionLog, job: ToolJob, *, started_by: str = "", start_within_seconds: float | None = None
-) -> None:
-    """A new job, queued; or, `started_by` a worker that runs it at once, as if it had been queued and started.
-
-    `start_within_seconds`: of a guess. Raises IntegrityError if the call has a job already.
-    """
-    computed: dict[str, tuple[str, Sequence[Any]]] = {"repeat": (_ASKED_BEFORE, [job.session_id, job.fingerprint])}
-    if start_within_seconds is not None:
-        computed["start_before"] = (_LATER, [start_within_seconds])
-    if started_by:
-        job.status, job.attempt, job.worker = JobStatus.RUNNING, 1, started_by
-        computed["started_at"] = ("statement_timestamp()", [])
-        computed["lease_until"] = (_LATER, [LEASE_SECONDS])
-        computed["expires_at"] = (_LATER, [job.ttl_seconds])
-    rows.insert(job, computed)
-
-
-def tell_inserted(log: SessionLog, job: ToolJob) -> None:
-    """What `insert` did beside the row, once the log says that the call was asked for."""
-    if job.status == JobStatus.RUNNING:
-        _tell_started(log, job)
 
 
 def _unchanged(log: SessionLog, job: ToolJob) -> Q:
@@ -184,18 +156,23 @@ def _end(log: SessionLog, job: ToolJob, verb: str, attempt: int, *guards: Q, ok:
     if ended:
         if job.effect != SideEffect.NONE and job.call_id:
             log.end_change(job.call_id, job.scope, is_over=not _others_change(job))
-        log.append(
-            "job_ended",
-            job=str(job.pk),
-            status=str(job.status),
-            ok=ok,
-            run_seconds=(job.ended_at - job.started_at).total_seconds(),
-            speculative=job.is_speculative,
-        )
-        if job.call_id and not job.in_part and not log.session.has_ended:
-            log.append("call_returned", **answers.returned_by(job))
+        tell_ended(log, job, ok=ok, run_seconds=(job.ended_at - job.started_at).total_seconds())
         log.notify(job.pk)
     return ended
+
+
+def tell_ended(log: SessionLog, job: ToolJob, *, ok: bool, run_seconds: float) -> None:
+    """The end of a run, and what its call is told, if the job is that call's own."""
+    log.append(
+        "job_ended",
+        job=str(job.pk),
+        status=str(job.status),
+        ok=ok,
+        run_seconds=run_seconds,
+        speculative=job.is_speculative,
+    )
+    if job.call_id and not job.in_part and not log.session.has_ended:
+        log.append("call_returned", **answers.returned_by(job))
 
 
 def _others_change(job: ToolJob) -> bool:

@@ -1,6 +1,6 @@
 """New jobs: what an agent asks for, a guess, a second run of a served guess. From there on jobs.py alone moves them."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Q, QuerySet, Value
@@ -8,21 +8,67 @@ from django.db.models.functions import Now
 
 from speculation import jobs, rows
 from speculation.events import SessionLog
-from speculation.models import JobStatus, ToolJob
+from speculation.models import JobStatus, Session, ToolJob
 from speculation.specs import Guess, JobSpec
 from speculation.verification import fingerprint_of_check
-from tools.base import SideEffect
+from tools.base import SideEffect, ToolResult
+
+_ASKED_BEFORE = (
+    "(SELECT count(*) FROM speculation_tooljob WHERE session_id = %s AND fingerprint = %s AND call_id IS NOT NULL)"
+)
+_LATER = "statement_timestamp() + %s * interval '1 second'"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run that began before its job was stored: how many seconds ago all of it was, and what came of it so far."""
+
+    asked_ago: float
+    started_ago: float
+    ended_ago: float = 0.0
+    result: ToolResult | None = None
+    processor_seconds: float | None = None
 
 
 def request(log: SessionLog, spec: JobSpec, call_id: str, *, started_by: str = "") -> ToolJob:
     """An authoritative job: the agent asked, nothing speculated fits. IntegrityError if the call has one already.
 
-    `started_by`: who runs it at once; to be told by `jobs.tell_inserted` once the log says that it was asked for.
+    `started_by`: who runs it at once; `jobs.tell_started` is for the caller, once the log says that it was asked for.
     """
     job = _new(log, spec, call_id=call_id, policy_version=spec.tool.policy_version)
-    jobs.insert(log, job, started_by=started_by)
-    _tell_queued(log, job)
+    computed = {"repeat": (_ASKED_BEFORE, [job.session_id, job.fingerprint])}
+    if started_by:
+        job.worker = started_by
+        computed |= _running(job, 0.0)
+    rows.insert(job, computed)
+    tell_queued(log, job)
     return job
+
+
+def of_session(session: Session, spec: JobSpec, call_id: str, *, worker: str, repeat: int) -> ToolJob:
+    """An authoritative job that its session's own worker runs before it is stored: see `as_run`."""
+    fields = {"call_id": call_id, "worker": worker, "repeat": repeat, "policy_version": spec.tool.policy_version}
+    return _made_of(spec, session=session, epoch=session.epoch, **fields)
+
+
+def as_run(job: ToolJob, ran: Ran) -> rows.Computed:
+    """Makes the job one that goes on or has ended, as if it had been queued and started; what the database works out of it."""
+    asked_at = (_LATER, [-ran.asked_ago])
+    computed = {"created_at": asked_at, "enqueued_at": asked_at} | _running(job, -ran.started_ago)
+    if ran.result is not None:
+        job.status, job.result, job.processor_seconds = JobStatus.SUCCEEDED, ran.result.to_json(), ran.processor_seconds
+        computed["ended_at"] = (_LATER, [-ran.ended_ago])
+    return computed
+
+
+def _running(job: ToolJob, started_in: float) -> dict[str, tuple[str, list[Any]]]:
+    """As `jobs.start` would leave it."""
+    job.status, job.attempt = JobStatus.RUNNING, 1
+    return {
+        "started_at": (_LATER, [started_in]),
+        "lease_until": (_LATER, [jobs.LEASE_SECONDS]),
+        "expires_at": (_LATER, [started_in + job.ttl_seconds]),
+    }
 
 
 def speculate(log: SessionLog, spec: JobSpec, guess: Guess) -> ToolJob | None:
@@ -39,8 +85,12 @@ def speculate(log: SessionLog, spec: JobSpec, guess: Guess) -> ToolJob | None:
         utility=guess.utility,
         policy_version=guess.policy_version,
     )
-    jobs.insert(log, job, start_within_seconds=guess.start_within_seconds)
-    _tell_queued(log, job, probability=guess.probability, utility=guess.utility, sources=dict(guess.sources))
+    computed = {
+        "repeat": (_ASKED_BEFORE, [job.session_id, job.fingerprint]),
+        "start_before": (_LATER, [guess.start_within_seconds]),
+    }
+    rows.insert(job, computed)
+    tell_queued(log, job, probability=guess.probability, utility=guess.utility, sources=dict(guess.sources))
     return job
 
 
@@ -71,16 +121,18 @@ def check(log: SessionLog, served: ToolJob, start_within_seconds: float) -> Tool
 
 
 def _new(log: SessionLog, spec: JobSpec, **fields: Any) -> ToolJob:
+    scope_epoch = log.scopes.get(spec.scope, 0)
+    return _made_of(spec, session=log.session, epoch=log.session.epoch, scope_epoch=scope_epoch, **fields)
+
+
+def _made_of(spec: JobSpec, **fields: Any) -> ToolJob:
     return ToolJob(
-        session=log.session,
         tool=spec.tool,
         pool_id=spec.pool_id,
         arguments=dict(spec.arguments),
         fingerprint=spec.fingerprint,
         effect=spec.effect,
-        epoch=log.session.epoch,
         scope=spec.scope,
-        scope_epoch=log.scopes.get(spec.scope, 0),
         expected_seconds=spec.expected_seconds,
         timeout_seconds=spec.timeout_seconds,
         ttl_seconds=spec.ttl_seconds,
@@ -88,7 +140,7 @@ def _new(log: SessionLog, spec: JobSpec, **fields: Any) -> ToolJob:
     )
 
 
-def _tell_queued(log: SessionLog, job: ToolJob, **more: Any) -> None:
+def tell_queued(log: SessionLog, job: ToolJob, **more: Any) -> None:
     log.append(
         "job_queued",
         job=str(job.pk),

@@ -10,7 +10,7 @@ planned anew. Texts name their columns, since what is prepared must not find oth
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -69,27 +69,77 @@ def update(row: models.Model, *conditions: models.Q, fields: Mapping[str, Any]) 
     return bool(statement.sql) and _read_back(row, statement.sql, statement.filled(values))
 
 
-def insert(row: models.Model, computed: Mapping[str, tuple[str, Sequence[Any]]]) -> None:
-    """Insert a new row and read it back. `computed`: columns that the database works out, each by its text and parameters.
+Computed = Mapping[str, tuple[str, Sequence[Any]]]
+"""Columns that the database works out, each by its text and parameters."""
 
-    Raises IntegrityError.
-    """
-    names, texts, parameters = [], [], []
+
+def insert(row: models.Model, computed: Computed) -> None:
+    """Insert a new row; what the database works out is read back. Raises IntegrityError."""
+    form, parameters = _form_of(row, computed)
+    sql, worked_out = _insertion(type(row), form)
+    with cursor() as asking:
+        asking.execute(sql, parameters)
+        stored = asking.fetchone()
+    for name, value in zip(worked_out, stored, strict=True):
+        setattr(row, name, value)
+    row._state.adding = False
+    row._state.db = DEFAULT_DB_ALIAS
+
+
+def insertion_from(source: str, row: models.Model, computed: Computed) -> tuple[str, list[Any]]:
+    """The text and the parameters that insert the row for each row of `source`, as a part of a larger statement."""
+    form, parameters = _form_of(row, computed)
+    return _insertion_from(source, type(row), form), parameters
+
+
+Form = tuple[tuple[str, str], ...]
+"""A row's fields, each with the text of its value."""
+
+
+def _form_of(row: models.Model, computed: Computed) -> tuple[Form, list[Any]]:
+    form: list[tuple[str, str]] = []
+    parameters: list[Any] = []
     for field in row._meta.concrete_fields:
         if field.attname in computed:
             text, given = computed[field.attname]
-        elif isinstance(getattr(row, field.attname), DatabaseDefault):
-            continue
+            parameters.extend(given)
+        elif isinstance(value := getattr(row, field.attname), DatabaseDefault):
+            text = "DEFAULT"
         else:
-            text, given = "%s", [field.get_db_prep_save(getattr(row, field.attname), connection)]
-        names.append(f'"{field.column}"')
-        texts.append(text)
-        parameters.extend(given)
-    table = row._meta.db_table
-    sql = f'INSERT INTO "{table}" ({", ".join(names)}) VALUES ({", ".join(texts)}) RETURNING {columns(type(row))}'
-    _read_back(row, sql, parameters)
-    row._state.adding = False
-    row._state.db = DEFAULT_DB_ALIAS
+            text = "%s"
+            parameters.append(_as_stored(field, value))
+        form.append((field.attname, text))
+    return tuple(form), parameters
+
+
+def _as_stored(field: "models.Field[Any, Any]", value: Any) -> Any:
+    """Django asks each field; what the driver takes as it is needs no asking."""
+    is_plain = value is None or type(value) in PLAIN or isinstance(value, bool)
+    return value if is_plain and not isinstance(field, models.JSONField) else field.get_db_prep_save(value, connection)
+
+
+@lru_cache(MOST_SHAPES)
+def _insertion(model: type[models.Model], form: Form) -> tuple[str, Sequence[str]]:
+    """The statement, and the fields whose values it gives back."""
+    worked_out = [name for name, text in form if text != "%s"]
+    back = ", ".join(map(_column_of(model), worked_out))
+    values = ", ".join(text for _, text in form)
+    return f"{_into(model, form)} VALUES ({values}) RETURNING {back}", worked_out
+
+
+@lru_cache(MOST_SHAPES)
+def _insertion_from(source: str, model: type[models.Model], form: Form) -> str:
+    given = [(name, text) for name, text in form if text != "DEFAULT"]
+    return f"{_into(model, given)} SELECT {', '.join(text for _, text in given)} FROM {source}"
+
+
+def _into(model: type[models.Model], form: Sequence[tuple[str, str]]) -> str:
+    column_of = _column_of(model)
+    return f'INSERT INTO "{model._meta.db_table}" ({", ".join(column_of(name) for name, _ in form)})'
+
+
+def _column_of(model: type[models.Model]) -> Callable[[str], str]:
+    return {field.attname: f'"{field.column}"' for field in model._meta.concrete_fields}.__getitem__
 
 
 def select(compose: Callable[..., models.QuerySet[Any, Any]], *values: Any) -> list[tuple[Any, ...]]:

@@ -1,8 +1,9 @@
 """One session: answer a call, then speculate.
 
-`SessionRuntime` is the loop's host: it writes every event to the log before anything follows from it, serves calls
-through the scheduler, waits without holding a database connection, and lets the forecast speculate while the model
-streams. It may run again on any worker: the log and the job rows are all the state there is.
+`SessionRuntime` is the loop's host: it writes every event to the log before anything follows from it (cheap reads alone,
+which change nothing, are told when they are over), serves calls through the scheduler, waits without holding a database
+connection, and lets the forecast speculate while the model streams. It may run again on any worker: the log and the job
+rows are all the state there is.
 """
 
 import threading
@@ -16,7 +17,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models.functions import Coalesce, Now
 
-from speculation import answers, events, scheduler, worker
+from speculation import answers, events, in_place, scheduler, worker
 from speculation.agent.types import (
     ArgumentsSealed,
     FirstToken,
@@ -144,9 +145,18 @@ class SessionRuntime:
         answered = self._refuse(unknown)
         asked = [self._asked(turn, call) for call in calls if call.tool in self.toolbox]
         while asked:  # again only where a call had joined a whole: it is told when that has ended, or finds another job
-            answered |= self._collect(asked, scheduler.serve(self.session.pk, self.session.attempt, asked))
+            answered |= self._collect(*self._serve(asked))
             asked = [call for call in asked if call.call_id not in answered]
         return answered
+
+    def _serve(self, asked: Sequence[AskedCall]) -> tuple[Sequence[AskedCall], Sequence[ToolJob]]:
+        """A job for each call. Cheap reads are read here, once the others are on their way."""
+        asked_at, here = time.monotonic(), in_place.at_once(self.session.pk, asked)
+        first = [call for call in asked if call.call_id not in here]
+        served = scheduler.serve(self.session.pk, self.session.attempt, first) if first else []
+        then = [call for call in asked if call.call_id in here]
+        read = [in_place.read(self.session, call, here[call.call_id], asked_at) for call in then]
+        return [*first, *then], [*served, *read]
 
     def _asked(self, turn: int, call: RequestedCall) -> AskedCall:
         box = self.toolbox[call.tool]

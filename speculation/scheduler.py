@@ -99,10 +99,11 @@ def serve(session_id: UUID, attempt: int, asked: Sequence[AskedCall]) -> list[To
 
 def runs_here(job: ToolJob, attempt: int) -> bool:
     """True if `serve` has just started it for the owner of its session to run, who holds it under this attempt."""
-    return job.status == JobStatus.RUNNING and job.pool_id is None and job.worker == _in_place(attempt)
+    return job.status == JobStatus.RUNNING and job.pool_id is None and job.worker == in_place(attempt)
 
 
-def _in_place(attempt: int) -> str:
+def in_place(attempt: int) -> str:
+    """The worker of a job that the session's owner runs."""
     return f"{owner()} in place, attempt {attempt}"
 
 
@@ -129,11 +130,11 @@ def _tell_part(log: SessionLog, asked: AskedCall, job: ToolJob) -> None:
 
 def _request(log: SessionLog, asked: AskedCall, known: Sequence[ToolJob]) -> ToolJob:
     reason = _why_not(log, asked, known)
-    started_by = _in_place(log.session.attempt) if asked.spec.pool_id is None else ""
+    started_by = in_place(log.session.attempt) if asked.spec.pool_id is None else ""
     job = new_jobs.request(log, asked.spec, asked.call_id, started_by=started_by)
-    _tell_asked(log, asked, job, "requested", reason)
+    tell_asked(log, asked, job, "requested", reason)
     if started_by:
-        jobs.tell_inserted(log, job)
+        jobs.tell_started(log, job)
     else:
         enqueue(job)
     return job
@@ -151,7 +152,7 @@ def _promote(
             continue
         in_part = job.fingerprint != asked.spec.fingerprint
         if jobs.promote(log, job, asked.call_id, policy_version=version, in_part=in_part):
-            _tell_asked(log, asked, job, OUTCOMES[job.status], "")
+            tell_asked(log, asked, job, OUTCOMES[job.status], "")
             if job.status == JobStatus.QUEUED:
                 enqueue(job)  # again, and more urgent: the second delivery finds nothing to start
             if job.status == JobStatus.SUCCEEDED:
@@ -176,7 +177,8 @@ def _fitting(log: SessionLog, asked: AskedCall, known: Sequence[ToolJob]) -> lis
     return sorted(fitting, key=lambda job: asked.fingerprints.index(job.fingerprint))
 
 
-def _tell_asked(log: SessionLog, asked: AskedCall, job: ToolJob, outcome: str, reason: str) -> None:
+def tell_asked(log: SessionLog, asked: AskedCall, job: ToolJob, outcome: str, reason: str) -> None:
+    """Which job is the call's, and how it came to that."""
     part_of = {"part_of": job.arguments} if asked.is_part_of(job) else {}
     log.append(
         "call_asked",

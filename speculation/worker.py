@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -91,18 +91,26 @@ def start(job_id: UUID, attempt: int) -> ToolJob | None:
     return job if started else None
 
 
-def perform(job: ToolJob) -> None:
-    """Run a started job's tool and store what came of it, unless the job was given up meanwhile."""
+Keep = Callable[[ToolJob], AbstractContextManager[Callable[[], bool]]]
+Store = Callable[[ToolJob, ToolResult, float], None]
+
+
+def perform(job: ToolJob, *, keep: Keep | None = None, store: Store | None = None) -> None:
+    """Run a started job's tool and store what came of it, unless the job was given up meanwhile.
+
+    `keep`, `store`: what does so for a run of another kind, instead of a lease and the job's next move.
+    """
+    keep, store = keep or holding, store or finish
     is_alone = job.pool_id is not None  # in place, other sessions' calls start programs of the same process
     try:
-        with holding(job) as should_stop, low_priority() if job.is_speculative else nullcontext():
+        with keep(job) as should_stop, low_priority() if job.is_speculative else nullcontext():
             used_before = processors.used_here(with_programs=is_alone)
             result = _run(job, should_stop)
             used_seconds = processors.used_here(with_programs=is_alone) - used_before
     except ToolStopped:
         _insist(partial(_let_go, job))
     else:
-        _insist(partial(_finish, job, result, used_seconds))
+        _insist(partial(store, job, result, used_seconds))
 
 
 def _insist(store: Callable[[], None]) -> None:
@@ -154,17 +162,18 @@ def holding(job: ToolJob) -> Iterator[Callable[[], bool]]:
     ended = threading.Event()
     stop = threading.Event()
     with listener().waiting_for(job.pk) as noticed:
-        watch = threading.Thread(target=_watch, args=(job, noticed, ended, stop), name="lease", daemon=True)
-        watch.start()
+        beside = threading.Thread(target=watch, args=(job, noticed, ended, stop), name="lease", daemon=True)
+        beside.start()
         try:
             yield stop.is_set
         finally:
             ended.set()
             noticed.set()
-            watch.join()
+            beside.join()
 
 
-def _watch(job: ToolJob, noticed: threading.Event, ended: threading.Event, stop: threading.Event) -> None:
+def watch(job: ToolJob, noticed: threading.Event, ended: threading.Event, stop: threading.Event) -> None:
+    """Renew the lease until `ended`; look at the row at each notice, and set `stop` where nobody waits any more."""
     deadline = time.monotonic() + job.timeout_seconds
     while not ended.is_set():
         noticed.wait(jobs.LEASE_SECONDS / 3)
@@ -187,7 +196,7 @@ def _has_been_asked_for(job: ToolJob) -> bool:
     return ToolJob.objects.filter(pk=job.pk, call_id__isnull=False).exists()
 
 
-def _finish(job: ToolJob, result: ToolResult, processor_seconds: float) -> None:
+def finish(job: ToolJob, result: ToolResult, processor_seconds: float) -> None:
     """Commit the result; an error answer of a run nobody asked for is a failure, and is never served."""
     attempt = job.attempt
     with jobs.moving(job) as log:
@@ -202,7 +211,7 @@ def _finish(job: ToolJob, result: ToolResult, processor_seconds: float) -> None:
         differs_at = _judge(log, job) if job.verifies_id and job.status == JobStatus.SUCCEEDED else None
     if differs_at is not None:
         _count_check(job, differs_at)
-    _heed(job, result)
+    heed(job, result)
 
 
 def _judge(log: SessionLog, check: ToolJob) -> str:
@@ -216,7 +225,7 @@ def _judge(log: SessionLog, check: ToolJob) -> str:
     return differs_at
 
 
-def _heed(job: ToolJob, result: ToolResult) -> None:
+def heed(job: ToolJob, result: ToolResult) -> None:
     """What the other side said of itself: how much more it takes, or that it does not know us."""
     if result.quota is not None:
         resets = result.quota.resets_in_seconds
