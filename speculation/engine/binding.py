@@ -79,16 +79,22 @@ class _Value:
 HOPELESS = "too unlikely"
 
 
+Valued = tuple[list[_Value], float]
+"""An argument's distinct values, and the largest of their chances."""
+
+
 class Offers:
-    """The values that arguments may have as a session stands; each argument's are looked up once until the next event."""
+    """The values that arguments may have as a session stands; each argument's are weighed once until the next event."""
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
         self._known: dict[tuple[str, str, bool], list[Option]] = {}
+        self._valued: dict[tuple[str, str, bool], Valued] = {}
 
     def clear(self) -> None:
         """The session went on: look again."""
         self._known.clear()
+        self._valued.clear()
 
     def of(self, roster: Roster, fresh_only: bool) -> list[Option]:
         """As Roster.options."""
@@ -98,12 +104,29 @@ class Offers:
             known = self._known[key] = list(roster.options(self.memory, fresh_only).values())
         return known
 
+    def values(self, priors: Priors, contexts: Sequence[Context], tool: str, name: str, fresh_only: bool) -> Valued:
+        """No values where no source of the argument has one. The contexts are those that the session stands in."""
+        key = tool, name, fresh_only
+        known = self._valued.get(key)
+        if known is None:
+            known = self._valued[key] = self._weighed(priors, contexts, tool, name, fresh_only)
+        return known
+
+    def _weighed(self, priors: Priors, contexts: Sequence[Context], tool: str, name: str, fresh_only: bool) -> Valued:
+        roster = priors.rosters(tool, contexts).get(name)
+        options = self.of(roster, fresh_only) if roster else []
+        if not options or roster is None:
+            return [], 0.0
+        chances = priors.choice(tool, name, contexts).chances(options, self.memory.situation)
+        values = [_Value(option, after, soon, roster) for option, (after, soon) in zip(options, chances, strict=True)]
+        return values, max([max(chance) for chance in chances])
+
     def look_up(self, priors: Priors, contexts: Sequence[Context], tool: str, repeats: bool) -> None:
         """Look up what a call of the tool would be bound from, before anybody asks."""
-        rosters = priors.rosters(tool, contexts)
+        priors.wholes(tool, contexts)  # which keeps them
         for _, names in priors.shapes(tool):
             for name in names:
-                if name not in rosters or not self.of(rosters[name], not repeats and len(names) == 1):
+                if not self.values(priors, contexts, tool, name, not repeats and len(names) == 1)[0]:
                     break
 
 
@@ -176,20 +199,13 @@ def _values(
 
     The first argument is the least often derivable one: it says soonest that there is no hope.
     """
-    rosters = priors.rosters(tool, contexts)
-    situation = offers.memory.situation
     values: dict[str, list[_Value]] = {}
     most = 1.0
     for name in names:
-        roster = rosters.get(name)
-        options = offers.of(roster, fresh_only) if roster else []
-        if not options or roster is None:
+        values[name], best = offers.values(priors, contexts, tool, name, fresh_only)
+        if not values[name]:
             return [], f"no source of {name} has a value"
-        chances = priors.choice(tool, name, contexts).chances(options, situation)
-        values[name] = [
-            _Value(option, after, soon, roster) for option, (after, soon) in zip(options, chances, strict=True)
-        ]
-        most *= max([max(chance) for chance in chances])
+        most *= best
         if is_hopeless(most):
             return [], HOPELESS
     return [values[name] for name in sorted(names)], ""
