@@ -172,6 +172,9 @@ CELERY_TASK_ROUTES = {"speculation.run_job": {"queue": "tools"}}
 # (`-I speculation.tasks`): a tool process is one of many, and starts again whenever one is killed.
 CELERY_IMPORTS = ["speculation.worker"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Left alone, Celery ends a forked worker's connections to the database at both ends of each task, the pool with them, so that
+# every job connects anew: more than a tool call costs otherwise. worker.py hands the connection back instead.
+CELERY_DB_REUSE_MAX = sys.maxsize
 CELERY_TIMEZONE = "UTC"
 # What the beat asks for, in the small hours; what no worker took by noon is asked for again the next day.
 CELERY_BEAT_SCHEDULE = {

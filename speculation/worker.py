@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from celery import shared_task
-from celery.signals import worker_process_init
+from celery.signals import task_postrun, worker_process_init
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
@@ -36,9 +36,10 @@ from tools.running import execute
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 KILL_AFTER_SECONDS = 15.0
 """Grace past a tool's own timeout before the worker's process is replaced: the last resort."""
-STORE_AGAIN_AFTER_SECONDS = (0.1, 0.5, 2.0)
+AGAIN_AFTER_SECONDS = (0.1, 0.5, 2.0)
 """Within a lease: after that the sweep has taken the job back."""
 CALLS_QUEUE, GUESSES_QUEUE = "tools", "guesses"
 """Guesses have processes of their own: however long one takes to let go of its slot, no call waits for it at a worker."""
@@ -71,7 +72,7 @@ def enqueue(job: ToolJob) -> None:
 @shared_task(name="speculation.run_job", ignore_result=True, acks_late=False)
 def run_job(job_id: str, attempt: int) -> None:
     """Start the job if this message still may, run its tool, and say what came of it."""
-    job = start(UUID(job_id), attempt)
+    job = _insist(partial(start, UUID(job_id), attempt))
     if job is not None:
         perform(job)
 
@@ -113,19 +114,19 @@ def perform(job: ToolJob, *, keep: Keep | None = None, store: Store | None = Non
         _insist(partial(store, job, result, used_seconds))
 
 
-def _insist(store: Callable[[], None]) -> None:
+def _insist(move: Callable[[], T]) -> T:
     """Again, shortly, where the database's connection was lost: the moves refuse what is done already, so twice is once.
 
     What has been done and cannot be told would end as an unknown outcome.
     """
-    for pause_seconds in STORE_AGAIN_AFTER_SECONDS:
+    for pause_seconds in AGAIN_AFTER_SECONDS:
         try:
-            return store()
+            return move()
         except AWAY as problem:
-            logger.warning("could not store what came of a job (%s), trying again", type(problem).__name__)
+            logger.warning("could not start a job or store what came of it (%s), trying again", type(problem).__name__)
             connection.close()
             time.sleep(pause_seconds)
-    return store()
+    return move()
 
 
 def _run(job: ToolJob, should_stop: Callable[[], bool]) -> ToolResult:
@@ -263,3 +264,9 @@ def forget_the_parent(**_: Any) -> None:
     events.bell.forget()
     connection.close()
     connection.close_pool()
+
+
+@task_postrun.connect
+def hand_back_the_connection(**_: Any) -> None:
+    """To this process's pool, where it stays open for the next job."""
+    connection.close()

@@ -17,7 +17,7 @@ from speculation.asked import AskedCall
 from speculation.events import SessionLost
 from speculation.models import AgentProfile, JobStatus, Session, ToolJob, WorkerPool
 from speculation.policy import register_tool
-from speculation.worker import STORE_AGAIN_AFTER_SECONDS
+from speculation.worker import AGAIN_AFTER_SECONDS
 from tests.speculation.house import House, read, wait_for
 from tests.speculation.lost import end_all_other_connections, let_lease_run_out, with_tool
 from tools import catalog
@@ -175,7 +175,7 @@ def test_it_is_stored_although_all_connections_were_cut_meanwhile(looking: Look)
     assert job.started_at is not None and job.ended_at is not None
     told = house.session.events.get(kind="job_ended")
     assert told.payload["run_seconds"] == pytest.approx((job.ended_at - job.started_at).total_seconds(), abs=0.001)
-    assert told.payload["run_seconds"] < STORE_AGAIN_AFTER_SECONDS[0], "what storing it took is no part of the run"
+    assert told.payload["run_seconds"] < AGAIN_AFTER_SECONDS[0], "what storing it took is no part of the run"
 
 
 def test_it_is_stored_once_where_the_word_that_it_was_is_lost(looking: Look, monkeypatch: pytest.MonkeyPatch) -> None:
