@@ -1,10 +1,14 @@
-"""Which jobs of a session may answer the calls that were just asked for: their own, and guesses at the same work."""
+"""Jobs looked up on the way of a call: those that may answer it, its own one to be started, and that when it has ended."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
 
 from speculation import rows
 from speculation.asked import AskedCall
-from speculation.models import Session, ToolJob
+from speculation.models import JobStatus, Session, ToolJob
+
+ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.DISCARDED)
+"""Statuses in which a call's job is done; discarded where it was a whole that did not give the call its part."""
 
 MOST_GUESSES = 8
 """So many guesses at a call are looked at, the newest first: one may be held in an epoch, older ones have ended."""
@@ -16,6 +20,8 @@ SELECT {_COLUMNS} FROM speculation_tooljob
 WHERE session_id = %s AND (call_id = ANY(%s) OR call_id IS NULL AND fingerprint = ANY(%s))
 ORDER BY call_id NULLS LAST, created_at DESC LIMIT %s
 """
+_TO_START = f"SELECT {_COLUMNS} FROM speculation_tooljob WHERE id = %s"
+_ENDED = f"SELECT {rows.columns(ToolJob)} FROM speculation_tooljob WHERE id = ANY(%s) AND status = ANY(%s)"
 
 
 def known_jobs(session: Session, asked: Sequence[AskedCall]) -> list[ToolJob]:
@@ -23,8 +29,26 @@ def known_jobs(session: Session, asked: Sequence[AskedCall]) -> list[ToolJob]:
     fingerprints = sorted({fingerprint for call in asked for fingerprint in call.fingerprints})
     call_ids = [call.call_id for call in asked]
     known = rows.read(ToolJob, _KNOWN_JOBS, [session.pk, call_ids, fingerprints, MOST_GUESSES * len(asked)])
+    return _with_tools(known, asked)
+
+
+def ended_jobs(waited_for: Mapping[UUID, AskedCall]) -> list[ToolJob]:
+    """Those of the calls' jobs that have ended, with their results."""
+    statuses = [str(status) for status in ENDED]
+    return _with_tools(rows.read(ToolJob, _ENDED, [list(waited_for), statuses]), waited_for.values())
+
+
+def job_to_start(job_id: UUID) -> ToolJob:
+    """The job without a result. Raises DoesNotExist."""
+    for job in rows.read(ToolJob, _TO_START, [job_id]):
+        return job
+    raise ToolJob.DoesNotExist(f"Job {job_id} is gone.")
+
+
+def _with_tools(jobs: list[ToolJob], asked: Iterable[AskedCall]) -> list[ToolJob]:
+    """Each with the tool of the call it is known for, so that nobody asks for that again."""
     tools = {call.spec.tool.pk: call.spec.tool for call in asked}
-    for job in known:
+    for job in jobs:
         if job.tool_id in tools:
             job.tool = tools[job.tool_id]
-    return known
+    return jobs

@@ -167,6 +167,13 @@ def read(model: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
         return [model.from_db(DEFAULT_DB_ALIAS, found.names, found.values(row)) for row in asking.fetchall()]
 
 
+def get(model: type[Row], key: Any) -> Row:
+    """The row with this primary key. Raises DoesNotExist."""
+    for row in read(model, _one(model), [key]):
+        return row
+    raise model.DoesNotExist(f"{model.__name__} {key} is gone.")  # type: ignore[attr-defined]
+
+
 def refresh(row: models.Model) -> None:
     """The row as the database has it now; rows that it points to stay as they were read. Raises DoesNotExist."""
     if not _read_back(row, _one(type(row)), [row.pk]):

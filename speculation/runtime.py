@@ -31,14 +31,12 @@ from speculation.agent.types import (
 from speculation.asked import AskedCall
 from speculation.conversation import answer_message
 from speculation.forecast import Forecast
+from speculation.known_jobs import ENDED, ended_jobs
 from speculation.models import EventRecord, JobStatus, Session, ToolJob
 from speculation.notices import LOOK_AGAIN_SECONDS, assert_outside_transaction, listener
 from speculation.toolbox import Toolbox
 from tools.base import SideEffect, ToolResult
 from tools.running import clean_text
-
-ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.DISCARDED)
-"""Statuses in which a call's job is done; discarded where it was a whole that did not give the call its part."""
 
 
 class Cancelled(SessionStopped):
@@ -201,7 +199,7 @@ class SessionRuntime:
         told: dict[str, Message] = {}
         with listener().waiting_for(*pending, self.session.pk) as bell:
             while True:
-                for job in ToolJob.objects.select_related("tool").filter(pk__in=pending, status__in=ENDED):
+                for job in ended_jobs(pending):
                     call = pending.pop(job.pk)
                     if job.in_part or job.status == JobStatus.DISCARDED:
                         return told

@@ -23,8 +23,9 @@ from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
-from speculation import breakers, events, jobs, locks, processors
+from speculation import breakers, events, jobs, locks, processors, rows
 from speculation.events import SessionLog
+from speculation.known_jobs import job_to_start
 from speculation.leases import AWAY, owner
 from speculation.models import JobStatus, ToolJob, ToolRecord
 from speculation.notices import listener
@@ -79,15 +80,15 @@ def run_job(job_id: str, attempt: int) -> None:
 
 def start(job_id: UUID, attempt: int) -> ToolJob | None:
     """The started job, or None: preempted, too late, superseded, or another delivery of the same message won."""
-    job = ToolJob.objects.select_related("tool").defer("result").get(pk=job_id)
+    job = job_to_start(job_id)
     changes = job.effect != SideEffect.NONE
     with transaction.atomic():
-        tool = job.tool if job.call_id else locks.share_tools([job.tool_id])[job.tool_id]
+        tool = rows.get(ToolRecord, job.tool_id) if job.call_id else locks.share_tools([job.tool_id])[job.tool_id]
         scopes = (locks.hold_scopes if changes else locks.share_scopes)([job.scope])
         with events.writing(job.session_id, scopes=scopes) as log:
             if log.session.has_ended:
                 return None
-            job.session = log.session
+            job.session, job.tool = log.session, tool
             started = jobs.start(log, job, attempt=attempt, worker=owner(), policy_version=tool.policy_version)
     return job if started else None
 
