@@ -7,6 +7,9 @@
 SHELL := /bin/sh
 # The system's certificates, as every other program here: uv's own know no certificate of a local mirror.
 export UV_NATIVE_TLS := 1
+# Images of containers often forbid to keep what Python compiles, so that each of our processes compiles a thousand modules anew:
+# two thirds of the time in which it starts, and tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 RUN := $(VENV)/bin
 CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3 python

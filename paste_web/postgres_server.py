@@ -202,7 +202,7 @@ def start_postgres(home: Path, log_path: Path, is_throwaway: bool = False, attem
     socket_folder, is_temporary = _socket_folder(base, identity)
     settings = {
         "listen_addresses": "",
-        "max_connections": "150",
+        "max_connections": "300",  # each process of a tools worker keeps two
         "timezone": "UTC",
         "log_timezone": "UTC",
         "max_parallel_workers_per_gather": "0",
