@@ -44,7 +44,6 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from copy import copy
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -73,8 +72,8 @@ WITH stepped AS (
     UPDATE speculation_session SET last_seq = %(last_seq)s, epoch = %(epoch)s WHERE id = %(session)s
 ), told AS (
     INSERT INTO speculation_eventrecord (session_id, seq, kind, at, payload)
-    SELECT %(session)s, seq, kind, coalesce(at, clock_timestamp() - coalesce(ago, 0) * interval '1 second'), payload
-    FROM json_to_recordset(%(rows)s::json) AS row (seq int, kind text, at timestamptz, ago float, payload jsonb)
+    SELECT %(session)s, seq, kind, coalesce(at, clock_timestamp()), payload
+    FROM json_to_recordset(%(rows)s::json) AS row (seq int, kind text, at timestamptz, payload jsonb)
 )
 SELECT pg_notify(%(channel)s, key) FROM unnest(%(notices)s::text[]) AS key
 """
@@ -90,20 +89,6 @@ WITH stepped AS (
 )
 INSERT INTO speculation_eventrecord (session_id, seq, kind, at, payload)
 SELECT %(session)s, last_seq, %(kind)s, clock_timestamp(), %(payload)s::jsonb FROM stepped RETURNING seq
-"""
-
-
-# The same for several events, and a row beside them. Their seqs count from 1 here.
-_WRITE_AT_ONCE = """
-WITH stepped AS (
-    UPDATE speculation_session SET last_seq = last_seq + %s
-    WHERE id = %s AND attempt = %s AND epoch = %s AND ended_at IS NULL
-    RETURNING id, last_seq - %s AS seq_before
-), beside AS ({beside})
-INSERT INTO speculation_eventrecord (session_id, seq, kind, at, payload)
-SELECT id, seq_before + seq, kind, clock_timestamp() - coalesce(ago, 0) * interval '1 second', payload
-FROM stepped, json_to_recordset(%s::json) AS row (seq int, kind text, ago float, payload jsonb)
-RETURNING seq
 """
 
 
@@ -126,22 +111,12 @@ class SessionLog:
         """Epochs of the shared states that this transaction has locked."""
         self._rows: list[str] = []
         self._notices: list[str] = []
-        self._ago = 0.0
-
-    @contextmanager
-    def ago(self, seconds: float) -> Iterator[None]:
-        """What is appended in here happened so long before this transaction's end."""
-        self._ago = seconds
-        try:
-            yield
-        finally:
-            self._ago = 0.0
 
     def append(self, kind: str, at: datetime | None = None, **payload: Any) -> int:
         """Add an event; returns its seq. `at` only for what happened before this transaction began."""
         self.session.last_seq += 1
         row = {"seq": self.session.last_seq, "kind": kind, "at": at and at.isoformat(), "payload": payload}
-        self._rows.append(json.dumps(row | {"ago": self._ago} if self._ago else row))
+        self._rows.append(json.dumps(row))
         return self.session.last_seq
 
     def notify(self, key: object) -> None:
@@ -200,28 +175,6 @@ class SessionLog:
         if self._rows:
             seq, pk = self.session.last_seq, self.session.pk
             transaction.on_commit(lambda: bell.ring(pk, seq))
-
-
-class UnlockedLog(SessionLog):
-    """Of a session that nobody has locked: all that is told is written in one statement, if the session is as it was seen."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(copy(session), NO_SCOPES)
-        self.session.last_seq = 0
-
-    def write(self, row: ToolJob, computed: rows.Computed) -> bool:
-        """The events, and a new job beside them. False, and nothing is written: another attempt owns the session, it has
-        ended, or its world has changed. Raises IntegrityError if the job's call has one already.
-        """
-        session, count = self.session, len(self._rows)
-        beside, values = rows.insertion_from("stepped", row, computed)
-        parameters = [count, session.pk, session.attempt, session.epoch, count, *values, f"[{','.join(self._rows)}]"]
-        with rows.cursor() as cursor:
-            cursor.execute(_WRITE_AT_ONCE.format(beside=beside), parameters)
-            seqs = [seq for (seq,) in cursor.fetchall()]
-        if seqs:
-            transaction.on_commit(lambda: bell.ring(session.pk, max(seqs)))
-        return bool(seqs)
 
 
 @contextmanager

@@ -17,11 +17,12 @@ from django.db import IntegrityError, connection
 
 from speculation import jobs, new_jobs, rows, scheduler, worker
 from speculation.asked import AskedCall
-from speculation.events import SessionLost, UnlockedLog
+from speculation.events import SessionLost
 from speculation.leases import AWAY
 from speculation.models import Session, ToolJob
 from speculation.new_jobs import Ran
 from speculation.notices import listener
+from speculation.unlocked_log import UnlockedLog
 from tools.base import SideEffect, ToolResult
 
 logger = logging.getLogger(__name__)
