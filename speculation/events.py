@@ -119,6 +119,14 @@ class SessionLog:
         self._rows.append(json.dumps(row))
         return self.session.last_seq
 
+    def insert(self, job: ToolJob, computed: rows.Computed) -> None:
+        """A new job of the session; what the database works out is read back. Raises IntegrityError."""
+        rows.insert(job, computed)
+
+    def move(self, job: ToolJob, *conditions: Q, fields: Mapping[str, Any]) -> bool:
+        """Change a job of the session where all conditions hold; True if it did, and then `job` is as it is now."""
+        return rows.update(job, *conditions, fields=fields)
+
     def notify(self, key: object) -> None:
         """Wake whoever waits for `key` (a job) once this transaction is committed."""
         self._notices.append(str(key))

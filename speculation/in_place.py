@@ -140,8 +140,8 @@ class _Read:
 
     def _written(self, ran: Ran) -> bool:
         """False where the session is not as it was last seen."""
-        job, log = self.job, UnlockedLog(self._session)
-        computed = new_jobs.as_run(job, ran)
+        job, log = self.job, UnlockedLog(self._session, owned=True)
+        log.insert(job, new_jobs.as_run(job, ran))
         with log.ago(ran.asked_ago):
             new_jobs.tell_queued(log, job)
             scheduler.tell_asked(log, self._call, job, "requested", self._call.reason)
@@ -149,8 +149,8 @@ class _Read:
             jobs.tell_started(log, job)
         if ran.result is not None:
             with log.ago(ran.ended_ago):
-                jobs.tell_ended(log, job, ok=ran.result.ok, run_seconds=ran.started_ago - ran.ended_ago)
-        return log.write(job, computed)
+                jobs.tell_ended(log, job, ok=ran.result.ok)
+        return log.write()
 
     @property
     def is_late_at(self) -> float:

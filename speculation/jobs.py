@@ -1,7 +1,7 @@
 """THE STATE MACHINE: the sole writer of a job's status and call_id.
 
 Jobs are made in new_jobs.py. Every verb takes a `SessionLog`: the session's row is locked, so its epoch is certain, and the move, the epoch's step and
-the event are one transaction. `MOVES` says from where to where; each verb adds the guards of its own. The database
+the event are one transaction. An `UnlockedLog` makes them one statement, for `start` and `commit` of a call that only reads. `MOVES` says from where to where; each verb adds the guards of its own. The database
 decides races: a move is one conditional UPDATE whose WHERE is the rule and whose row count is the verdict. A guard names
 columns of the job's own row only: one that joins is rewritten as `id IN (SELECT ...)`, which is not re-checked after
 waiting for a lock.
@@ -17,7 +17,7 @@ from django.db.models import F, Q, Value
 from django.db.models.fields import DateTimeField
 from django.db.models.functions import Cast, Coalesce, Now
 
-from speculation import answers, events, locks, rows
+from speculation import answers, events, locks
 from speculation.events import SessionLog
 from speculation.models import JobStatus, ToolJob
 from tools.base import SideEffect, ToolResult
@@ -54,12 +54,12 @@ HELD = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED)
 """Statuses of a speculation that may still serve a call."""
 
 
-def _move(job: ToolJob, verb: str, *guards: Q, **fields: Any) -> bool:
+def _move(log: SessionLog, job: ToolJob, verb: str, *guards: Q, **fields: Any) -> bool:
     """True for exactly one caller: the WHERE clause is the rule, the row count is the verdict."""
     move = MOVES[verb]
     if move.to is not None:
         fields["status"] = move.to
-    return rows.update(job, Q(status__in=move.frm), *guards, fields=fields)
+    return log.move(job, Q(status__in=move.frm), *guards, fields=fields)
 
 
 def in_seconds(seconds: float) -> Any:
@@ -86,11 +86,12 @@ def start(log: SessionLog, job: ToolJob, *, attempt: int, worker: str, policy_ve
     asked = Q(call_id__isnull=False)
     still_wanted = Q(start_before__gt=Now(), epoch=log.session.epoch, policy_version=policy_version)
     started = _move(
+        log,
         job,
         "start",
         Q(attempt=attempt),
         asked | still_wanted & _unchanged(log, job),
-        attempt=F("attempt") + 1,
+        attempt=attempt + 1,
         worker=worker,
         started_at=Now(),
         ended_at=None,
@@ -152,17 +153,18 @@ def fail_lost(log: SessionLog, job: ToolJob) -> bool:
 
 def _end(log: SessionLog, job: ToolJob, verb: str, attempt: int, *guards: Q, ok: bool, **fields: Any) -> bool:
     """The end of a run, and in the same transaction what its call is told, if the job is that call's own."""
-    ended = _move(job, verb, Q(attempt=attempt), *guards, ended_at=Now(), **fields)
+    ended = _move(log, job, verb, Q(attempt=attempt), *guards, ended_at=Now(), **fields)
     if ended:
         if job.effect != SideEffect.NONE and job.call_id:
             log.end_change(job.call_id, job.scope, is_over=not _others_change(job))
-        tell_ended(log, job, ok=ok, run_seconds=(job.ended_at - job.started_at).total_seconds())
+        tell_ended(log, job, ok=ok)
         log.notify(job.pk)
     return ended
 
 
-def tell_ended(log: SessionLog, job: ToolJob, *, ok: bool, run_seconds: float) -> None:
+def tell_ended(log: SessionLog, job: ToolJob, *, ok: bool) -> None:
     """The end of a run, and what its call is told, if the job is that call's own."""
+    run_seconds = (job.ended_at - job.started_at).total_seconds() if job.started_at and job.ended_at else None
     log.append(
         "job_ended",
         job=str(job.pk),
@@ -188,6 +190,7 @@ def retry_lost(log: SessionLog, job: ToolJob) -> bool:
     What ran in place is for the tools workers now: whoever owned the session may be gone as well.
     """
     moved = _move(
+        log,
         job,
         "retry_lost",
         Q(call_id__isnull=False, lease_until__lte=Now(), attempt__lt=MOST_ATTEMPTS),
@@ -204,6 +207,7 @@ def retry_lost(log: SessionLog, job: ToolJob) -> bool:
 def retry_joined(log: SessionLog, job: ToolJob, *, attempt: int) -> bool:
     """running -> queued, once: a call had joined a guess that came to nothing; it gets a run of its own."""
     moved = _move(
+        log,
         job,
         "retry_joined",
         Q(call_id__isnull=False, promoted_at__isnull=False, attempt=attempt) & Q(attempt=1),
@@ -224,6 +228,7 @@ def promote(
     must be unchanged as well. `in_part`: what the call is told has to be cut out of the result.
     """
     promoted = _move(
+        log,
         job,
         "promote",
         Q(call_id__isnull=True, transformed=False, epoch=log.session.epoch, policy_version=policy_version),
@@ -242,7 +247,7 @@ def promote(
 def withdraw(log: SessionLog, job: ToolJob) -> bool:
     """queued -> failed: the session that asked for it has ended, so nobody wants the call any more. It never started."""
     moved = _move(
-        job, "withdraw", Q(call_id__isnull=False), ended_at=Now(), error="session ended", end_reason="session ended"
+        log, job, "withdraw", Q(call_id__isnull=False), ended_at=Now(), error="session ended", end_reason="session ended"
     )
     if moved:
         log.append("job_ended", job=str(job.pk), status=str(job.status), ok=False, run_seconds=0.0, speculative=False)
@@ -260,7 +265,7 @@ def outbid(log: SessionLog, job: ToolJob) -> bool:
 
 
 def _give_up(log: SessionLog, job: ToolJob, verb: str, reason: str) -> bool:
-    moved = _move(job, verb, Q(call_id__isnull=True), end_reason=reason)
+    moved = _move(log, job, verb, Q(call_id__isnull=True), end_reason=reason)
     if moved:
         if job.started_at is None:  # no worker has it, so nothing has to let go
             ToolJob.objects.filter(pk=job.pk).update(ended_at=Now())
@@ -284,7 +289,7 @@ def release(log: SessionLog, job: ToolJob, *, attempt: int) -> bool:
 
 def discard(log: SessionLog, job: ToolJob, reason: str) -> bool:
     """succeeded -> discarded, if nobody asked for it."""
-    moved = _move(job, "discard", Q(call_id__isnull=True), end_reason=reason)
+    moved = _move(log, job, "discard", Q(call_id__isnull=True), end_reason=reason)
     if moved:
         log.append("job_discarded", job=str(job.pk), reason=reason)
     return moved
@@ -296,6 +301,7 @@ def give_back(log: SessionLog, job: ToolJob, reason: str) -> bool:
     Only for a promoted job, which can only read; one that was requested is its call's, whatever came of it.
     """
     moved = _move(
+        log,
         job,
         "give_back",
         Q(call_id__isnull=False, promoted_at__isnull=False, in_part=True, effect=SideEffect.NONE),

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from speculation import rows
 from speculation.asked import AskedCall
-from speculation.models import JobStatus, Session, ToolJob
+from speculation.models import JobStatus, Session, ToolJob, ToolRecord
 
 ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.DISCARDED)
 """Statuses in which a call's job is done; discarded where it was a whole that did not give the call its part."""
@@ -20,7 +20,12 @@ SELECT {_COLUMNS} FROM speculation_tooljob
 WHERE session_id = %s AND (call_id = ANY(%s) OR call_id IS NULL AND fingerprint = ANY(%s))
 ORDER BY call_id NULLS LAST, created_at DESC LIMIT %s
 """
-_TO_START = f"SELECT {_COLUMNS} FROM speculation_tooljob WHERE id = %s"
+_TO_START = f"""
+SELECT {rows.columns(ToolJob, "job")}, {rows.columns(Session, "session")}, {rows.columns(ToolRecord, "tool")}
+FROM speculation_tooljob job JOIN speculation_session session ON session.id = job.session_id
+     JOIN speculation_toolrecord tool ON tool.id = job.tool_id
+WHERE job.id = %s
+"""
 _ENDED = f"SELECT {rows.columns(ToolJob)} FROM speculation_tooljob WHERE id = ANY(%s) AND status = ANY(%s)"
 
 
@@ -39,8 +44,8 @@ def ended_jobs(waited_for: Mapping[UUID, AskedCall]) -> list[ToolJob]:
 
 
 def job_to_start(job_id: UUID) -> ToolJob:
-    """The job without a result. Raises DoesNotExist."""
-    for job in rows.read(ToolJob, _TO_START, [job_id]):
+    """The job with its session and its tool. Raises DoesNotExist."""
+    for job, job.session, job.tool in rows.read_together((ToolJob, Session, ToolRecord), _TO_START, [job_id]):
         return job
     raise ToolJob.DoesNotExist(f"Job {job_id} is gone.")
 

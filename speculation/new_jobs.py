@@ -40,7 +40,7 @@ def request(log: SessionLog, spec: JobSpec, call_id: str, *, started_by: str = "
     if started_by:
         job.worker = started_by
         computed |= _running(job, 0.0)
-    rows.insert(job, computed)
+    log.insert(job, computed)
     tell_queued(log, job)
     return job
 
@@ -89,7 +89,7 @@ def speculate(log: SessionLog, spec: JobSpec, guess: Guess) -> ToolJob | None:
         "repeat": (_ASKED_BEFORE, [job.session_id, job.fingerprint]),
         "start_before": (_LATER, [guess.start_within_seconds]),
     }
-    rows.insert(job, computed)
+    log.insert(job, computed)
     tell_queued(log, job, probability=guess.probability, utility=guess.utility, sources=dict(guess.sources))
     return job
 

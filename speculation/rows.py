@@ -12,61 +12,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeVar
-from uuid import UUID
 
 import psycopg
-from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connection, models
 from django.db.backends.utils import CursorWrapper
-from django.db.models.expressions import DatabaseDefault, Expression
-from django.db.models.sql import UpdateQuery
+from django.db.models.expressions import DatabaseDefault
 
-PLAIN = (str, int, float, UUID)
-"""Types whose values the driver takes as they are. A bool is none: Django writes conditions of it out."""
-MOST_SHAPES = 512
+from speculation.composed import MOST_SHAPES, PLAIN, select_of, update_of
+
 Row = TypeVar("Row", bound=models.Model)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Stands for the value that comes at this place."""
-
-    number: int
-
-
-class _Placed(Expression):
-    """Compiles to a parameter whose value comes later."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Place]]:
-        return "%s", [Place(self.number)]
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A composed text; `parameters` with a Place wherever a value is to come. No text: it can never find a row."""
-
-    sql: str
-    parameters: Sequence[Any] = ()
-
-    def filled(self, values: Sequence[Any]) -> list[Any]:
-        return [values[each.number] if isinstance(each, Place) else each for each in self.parameters]
-
-
-_composed: dict[Any, Statement] = {}
 
 
 def update(row: models.Model, *conditions: models.Q, fields: Mapping[str, Any]) -> bool:
     """Update the row where all conditions hold; True if it did, and then `row` is as the database has it now."""
-    values: list[Any] = []
-    shape: list[Any] = [type(row)]
-    where = [_taken_apart(condition, values, shape) for condition in (models.Q(pk=row.pk), *conditions)]
-    changed = {name: _placed(name, _prepared(row, name, value), values, shape) for name, value in fields.items()}
-    statement = _statement(tuple(shape), lambda: _compose_update(type(row), where, changed))
-    return bool(statement.sql) and _read_back(row, statement.sql, statement.filled(values))
+    sql, parameters = update_of(row, conditions, fields)
+    return bool(sql) and _read_back(row, f"{sql} RETURNING {columns(type(row))}", parameters)
+
+
+def update_beside(
+    source: str, row: models.Model, *conditions: models.Q, fields: Mapping[str, Any]
+) -> tuple[str, list[Any]]:
+    """The text and the parameters that do so where `source`, a condition as text, holds as well: part of a larger statement.
+
+    The conditions are none that can never hold.
+    """
+    sql, parameters = update_of(row, conditions, fields)
+    assert sql
+    return f"{sql} AND {source}", parameters
 
 
 Computed = Mapping[str, tuple[str, Sequence[Any]]]
@@ -146,9 +118,8 @@ def select(compose: Callable[..., models.QuerySet[Any, Any]], *values: Any) -> l
     """The rows of a `values_list` whose text is composed once: `compose` is a function of a module, given a stand-in for
     each value, to be compared with a column.
     """
-    statement = _statement((compose, len(values)), lambda: _compose_select(compose, len(values)))
     with cursor() as asking:
-        asking.execute(statement.sql, statement.filled(values))
+        asking.execute(*select_of(compose, values))
         return list(asking.fetchall())
 
 
@@ -165,6 +136,17 @@ def read(model: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
             if len(_columns_of) < MOST_SHAPES:
                 _columns_of[model, sql] = found
         return [model.from_db(DEFAULT_DB_ALIAS, found.names, found.values(row)) for row in asking.fetchall()]
+
+
+def read_together(kinds: Sequence[type[models.Model]], sql: str, parameters: Sequence[Any]) -> list[list[Any]]:
+    """For each row one of each kind: the statement gives all columns of the first, then of the next, as `columns` does."""
+    with cursor() as asking:
+        asking.execute(sql, parameters)
+        parts = list(zip(kinds, _side_by_side(tuple(kinds)), strict=True))
+        return [
+            [model.from_db(DEFAULT_DB_ALIAS, part.names, part.values(row)) for model, part in parts]
+            for row in asking.fetchall()
+        ]
 
 
 def get(model: type[Row], key: Any) -> Row:
@@ -194,9 +176,10 @@ def cursor() -> CursorWrapper:
 
 
 @cache
-def columns(model: type[models.Model]) -> str:
-    """A model's columns as a statement names them."""
-    return ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields)
+def columns(model: type[models.Model], alias: str = "") -> str:
+    """A model's columns as a statement names them; `alias`: what it calls the table."""
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(f'{prefix}"{field.column}"' for field in model._meta.concrete_fields)
 
 
 @dataclass(frozen=True)
@@ -229,70 +212,20 @@ def _columns(model: type[models.Model], names: tuple[str, ...]) -> _Columns:
     return _Columns([field.attname for field in fields], [names.index(field.column) for field in fields], converters)
 
 
+@cache
+def _side_by_side(kinds: tuple[type[models.Model], ...]) -> Sequence[_Columns]:
+    found: list[_Columns] = []
+    before = 0
+    for model in kinds:
+        names = [field.column for field in model._meta.concrete_fields]
+        found.append(_columns(model, ("",) * before + tuple(names)))
+        before += len(names)
+    return found
+
+
 def _read_back(row: models.Model, sql: str, parameters: Sequence[Any]) -> bool:
     found = read(type(row), sql, parameters)
     for fresh in found:
         for column in row._meta.concrete_fields:
             setattr(row, column.attname, getattr(fresh, column.attname))
     return bool(found)
-
-
-def _statement(shape: Any, compose: Callable[[], Statement]) -> Statement:
-    found = _composed.get(shape)
-    if found is None:
-        found = compose()
-        if len(_composed) < MOST_SHAPES:  # a shape that holds a changing value would fill the memory
-            _composed[shape] = found
-    return found
-
-
-def _compose_update(model: type[models.Model], where: Sequence[models.Q], changed: Mapping[str, Any]) -> Statement:
-    query = model._default_manager.filter(*where).query.chain(UpdateQuery)
-    query.add_update_values(changed)
-    try:
-        sql, parameters = query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
-    except EmptyResultSet:  # Django sees that the condition can never hold
-        return Statement("")
-    return Statement(f"{sql} RETURNING {columns(model)}", parameters)
-
-
-def _compose_select(compose: Callable[..., models.QuerySet[Any, Any]], count: int) -> Statement:
-    query = compose(*(_Placed(number) for number in range(count))).query
-    return Statement(*query.get_compiler(DEFAULT_DB_ALIAS).as_sql())
-
-
-def _taken_apart(condition: models.Q, values: list[Any], shape: list[Any]) -> models.Q:
-    """The same condition with places for its plain values, which go to `values`; all else goes into the shape."""
-    shape.append((condition.connector, condition.negated, len(condition.children)))
-    children = [
-        _taken_apart(child, values, shape)
-        if isinstance(child, models.Q)
-        else (child[0], _placed(child[0], child[1], values, shape))
-        for child in condition.children
-    ]
-    return models.Q(*children, _connector=condition.connector, _negated=condition.negated)
-
-
-def _placed(name: str, value: Any, values: list[Any], shape: list[Any]) -> Any:
-    if isinstance(value, _Prepared):
-        value = value.value
-    elif not isinstance(value, PLAIN) or isinstance(value, bool):
-        shape.append((name, repr(value)))
-        return value
-    shape.append((name, type(value)))
-    values.append(str(value) if isinstance(value, str) else value)  # of an enumeration's member: its value
-    return _Placed(len(values) - 1)
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """A value as the driver takes it, which Django must not see: JSON."""
-
-    value: Any
-
-
-def _prepared(row: models.Model, name: str, value: Any) -> Any:
-    field = row._meta.get_field(name)
-    if isinstance(field, models.JSONField) and value is not None and not hasattr(value, "resolve_expression"):
-        return _Prepared(field.get_db_prep_save(value, connection))
-    return value

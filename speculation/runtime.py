@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models.functions import Coalesce, Now
 
-from speculation import answers, events, in_place, scheduler, worker
+from speculation import answers, events, in_place, scheduler, unguessed, worker
 from speculation.agent.types import (
     ArgumentsSealed,
     FirstToken,
@@ -151,10 +151,17 @@ class SessionRuntime:
         """A job for each call. Cheap reads are read here, once the others are on their way."""
         asked_at, here = time.monotonic(), in_place.at_once(self.session.pk, asked)
         first = [call for call in asked if call.call_id not in here]
-        served = scheduler.serve(self.session.pk, self.session.attempt, first) if first else []
         then = [call for call in asked if call.call_id in here]
+        served = self._sent(first) if first else []
         read = [in_place.read(self.session, call, here[call.call_id], asked_at) for call in then]
         return [*first, *then], [*served, *read]
+
+    def _sent(self, asked: Sequence[AskedCall]) -> list[ToolJob]:
+        sent = unguessed.request(self.session, asked)
+        others = [call for call in asked if call.call_id not in sent]
+        served = scheduler.serve(self.session.pk, self.session.attempt, others) if others else []
+        found = sent | {call.call_id: job for call, job in zip(others, served, strict=True)}
+        return [found[call.call_id] for call in asked]
 
     def _asked(self, turn: int, call: RequestedCall) -> AskedCall:
         box = self.toolbox[call.tool]

@@ -93,8 +93,13 @@ def serve(session_id: UUID, attempt: int, asked: Sequence[AskedCall]) -> list[To
             known = known_jobs(log.session, asked)
             served = [_serve_one(log, call, tools, known) for call in asked]
     if any(job.status == JobStatus.QUEUED for job in served):
-        make_room(POOL, {call.spec.tool.pk: call.spec.max_parallel for call in asked})
+        find_places(asked)
     return served
+
+
+def find_places(asked: Sequence[AskedCall]) -> None:
+    """For calls that are queued: guesses give way where there are too few."""
+    make_room(POOL, {call.spec.tool.pk: call.spec.max_parallel for call in asked})
 
 
 def runs_here(job: ToolJob, attempt: int) -> bool:

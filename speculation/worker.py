@@ -23,12 +23,13 @@ from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
-from speculation import breakers, events, jobs, locks, processors, rows
+from speculation import breakers, events, jobs, locks, processors
 from speculation.events import SessionLog
 from speculation.known_jobs import job_to_start
 from speculation.leases import AWAY, owner
 from speculation.models import JobStatus, ToolJob, ToolRecord
 from speculation.notices import listener
+from speculation.unlocked_log import UnlockedLog
 from speculation.verification import difference
 from speculation.yielding import low_priority, raise_all
 from tools import catalog
@@ -81,9 +82,13 @@ def run_job(job_id: str, attempt: int) -> None:
 def start(job_id: UUID, attempt: int) -> ToolJob | None:
     """The started job, or None: preempted, too late, superseded, or another delivery of the same message won."""
     job = job_to_start(job_id)
+    if _only_reads(job):
+        log = UnlockedLog(job.session)
+        jobs.start(log, job, attempt=attempt, worker=owner(), policy_version=job.tool.policy_version)
+        return job if log.write() else None
     changes = job.effect != SideEffect.NONE
     with transaction.atomic():
-        tool = rows.get(ToolRecord, job.tool_id) if job.call_id else locks.share_tools([job.tool_id])[job.tool_id]
+        tool = job.tool if job.call_id else locks.share_tools([job.tool_id])[job.tool_id]
         scopes = (locks.hold_scopes if changes else locks.share_scopes)([job.scope])
         with events.writing(job.session_id, scopes=scopes) as log:
             if log.session.has_ended:
@@ -91,6 +96,11 @@ def start(job_id: UUID, attempt: int) -> ToolJob | None:
             job.session, job.tool = log.session, tool
             started = jobs.start(log, job, attempt=attempt, worker=owner(), policy_version=tool.policy_version)
     return job if started else None
+
+
+def _only_reads(job: ToolJob) -> bool:
+    """True if it is a call's, for good, and changes nothing: it starts and ends whatever else happens to its session."""
+    return job.call_id is not None and job.effect == SideEffect.NONE
 
 
 Keep = Callable[[ToolJob], AbstractContextManager[Callable[[], bool]]]
@@ -200,6 +210,19 @@ def _has_been_asked_for(job: ToolJob) -> bool:
 
 def finish(job: ToolJob, result: ToolResult, processor_seconds: float) -> None:
     """Commit the result; an error answer of a run nobody asked for is a failure, and is never served."""
+    if not (_only_reads(job) and _committed(job, result, processor_seconds)):
+        _finish_locked(job, result, processor_seconds)
+    heed(job, result)
+
+
+def _committed(job: ToolJob, result: ToolResult, processor_seconds: float) -> bool:
+    """False where its session has ended, or another attempt holds it."""
+    log = UnlockedLog(job.session)
+    jobs.commit(log, job, attempt=job.attempt, result=result, processor_seconds=processor_seconds)
+    return log.write()
+
+
+def _finish_locked(job: ToolJob, result: ToolResult, processor_seconds: float) -> None:
     attempt = job.attempt
     with jobs.moving(job) as log:
         is_guess_that_failed = not result.ok and jobs.fail_unasked(
@@ -213,7 +236,6 @@ def finish(job: ToolJob, result: ToolResult, processor_seconds: float) -> None:
         differs_at = _judge(log, job) if job.verifies_id and job.status == JobStatus.SUCCEEDED else None
     if differs_at is not None:
         _count_check(job, differs_at)
-    heed(job, result)
 
 
 def _judge(log: SessionLog, check: ToolJob) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import call_command, get_commands, load_command_class
 from django.core.management.base import CommandError
 
 from speculation.models import ApiKey
@@ -32,3 +32,11 @@ def test_a_key_that_cannot_be_is_refused_and_none_is_made(options: dict[str, Any
         call_command("create_api_key", "mine", **options)
     assert refused.value.returncode == 2
     assert not ApiKey.objects.exists()
+
+
+OURS = sorted((name, app) for name, app in get_commands().items() if app in ("paste_web", "speculation"))
+
+
+@pytest.mark.parametrize(("name", "app"), OURS)
+def test_every_command_says_how_it_is_called(name: str, app: str) -> None:
+    assert f"{name} [-h]" in load_command_class(app, name).create_parser("manage.py", name).format_help()

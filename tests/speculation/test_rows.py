@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from speculation import rows
+from speculation import composed, rows
 from speculation.models import JobStatus, Session, ToolJob, ToolRecord
 
 pytestmark = pytest.mark.django_db
@@ -72,14 +72,14 @@ def test_json_and_enumerations_are_stored_as_what_they_mean(make_job: Callable[.
 def test_the_second_use_of_a_shape_composes_nothing(
     make_job: Callable[..., ToolJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    composed = []
-    compose = rows._compose_update
-    monkeypatch.setattr(rows, "_composed", {})
-    monkeypatch.setattr(rows, "_compose_update", lambda *given: composed.append(1) or compose(*given))
+    times = []
+    compose = composed._compose_update
+    monkeypatch.setattr(composed, "_composed", {})
+    monkeypatch.setattr(composed, "_compose_update", lambda *given: times.append(1) or compose(*given))
     for k in range(3):
         job = make_job(fingerprint=str(k))
         assert rows.update(job, Q(attempt=0), fields={"error": f"job {k}"})
-    assert len(composed) == 1
+    assert len(times) == 1
 
 
 def test_an_inserted_row_is_as_the_database_has_it_after_one_statement(session: Session, read_tool: ToolRecord) -> None:

@@ -101,7 +101,7 @@ def _add_number(parser: ArgumentParser, name: str, default: Any, text: str) -> N
     is_list = not isinstance(default, int)
     shown = ",".join(map(str, default)) if is_list else default
     metavar = "N,..." if is_list else "N"
-    parser.add_argument(_option(name), default=shown, metavar=metavar, help=f"{text} (default {shown})")
+    parser.add_argument(_option(name), default=shown, metavar=metavar, help=f"{text} (default {shown})".replace("%", "%%"))
 
 
 def _option(name: str) -> str:

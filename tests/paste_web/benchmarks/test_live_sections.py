@@ -69,7 +69,8 @@ def test_a_call_is_timed_through_us_beside_the_bare_call_and_a_bare_round_trip(h
     for side in ("session", "worker"):
         assert len(by_worker[side]["forms"]) == by_worker[side]["statements"] > 0
         assert by_worker[side]["round_trips"] == by_worker[side]["statements"] + 2 * by_worker[side]["transactions"]
-    assert any(form.startswith("UPDATE tooljob") for form in by_worker["worker"]["forms"])
+    assert by_worker["worker"]["by_verb"] == {"SELECT": 1, "WITH": 2}, "looked up, started, ended"
+    assert by_worker["worker"]["forms"][1].startswith("WITH tooljob")
 
 
 def test_throughput_is_counted_with_and_without_speculation_and_its_processors_are_told_apart(home: Path) -> None:
