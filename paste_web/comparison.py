@@ -45,6 +45,10 @@ class Drawn:
     sentences: Sequence[str]
     rows: Sequence[FigureRow]
 
+    @property
+    def is_live(self) -> bool:
+        return any(not side.told.session.has_ended for side in self.sides)
+
 
 def draw_comparison(first: Told, second: Told, *, show_payloads: bool) -> Drawn:
     """Both strips and both timelines have the axis of the longer one."""

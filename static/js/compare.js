@@ -1,4 +1,5 @@
 // Two timelines on one axis: a range set on one is set on both, and each asks its session's server for its own detail.
+// While one of the sessions runs, the page is asked for again and what has changed in it is shown.
 
 import { rangeOf, TimelineChart } from "./timeline.js";
 
@@ -6,6 +7,7 @@ const address = new URLSearchParams(location.search);
 const tools = document.getElementById("timeline-tools");
 const frames = [...document.querySelectorAll(".chart-frame")];
 const figures = frames.map((frame) => JSON.parse(document.getElementById(frame.dataset.figure).textContent));
+const POLL = 2000;
 let isSharing = false;
 
 function keepAddress(range) {
@@ -57,6 +59,36 @@ document.addEventListener("keydown", (event) => {
   if (action) { event.preventDefault(); action(); }
 });
 
-function start() { charts.forEach((chart, k) => { chart.show(figures[k]); if (chart.range) chart.lookAgain(); }); }
+async function askedAgain() {
+  if (document.hidden) return null;
+  try {
+    const answer = await fetch(location.href);
+    return answer.ok && !answer.redirected ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+  } catch { return null; /* the server is away: what is shown stays */ }
+}
+
+function take(page) {
+  for (const part of document.querySelectorAll("[data-part]")) {
+    const fresh = page.querySelector(`[data-part=${part.dataset.part}]`);
+    if (fresh && fresh.innerHTML !== part.innerHTML) part.innerHTML = fresh.innerHTML;
+  }
+  charts.forEach((chart, k) => {
+    const figure = JSON.parse(page.getElementById(frames[k].dataset.figure).textContent);
+    if (!chart.looked()) return chart.show(figure);
+    chart.setAxis(figure.axis);
+    look(chart, frames[k]);
+  });
+}
+
+async function follow() {
+  const page = await askedAgain();
+  if (page) take(page);
+  if (!page || page.getElementById("compared")?.dataset.live) setTimeout(follow, POLL);
+}
+
+function start() {
+  charts.forEach((chart, k) => { chart.show(figures[k]); if (chart.range) chart.lookAgain(); });
+  if (document.getElementById("compared").dataset.live) setTimeout(follow, POLL);
+}
 
 if (window.Plotly) start(); else addEventListener("load", start);

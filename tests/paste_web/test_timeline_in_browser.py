@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from speculation.models import Session
 from tests.browser import Visitors
-from tests.paste_web.stored_sessions import a_user, store
+from tests.paste_web.stored_sessions import a_user, append, store
 from tests.paste_web.test_watching_in_browser import RANGE, append_and_ring, last_seq, until
 from tests.speculation.written_log import WrittenLog, example
 
@@ -150,3 +150,21 @@ def test_two_sessions_share_one_axis_and_one_range(visitors: Visitors, operator:
     assert one == other
     page.get_by_role("button", name="Fit").click()
     until(page, f"{ranges}.every((range) => range[0] === 0)")
+
+
+def test_a_comparison_with_a_session_that_runs_follows_it_to_its_end(visitors: Visitors, operator: User) -> None:
+    log = example()
+    over, running = store(log), store(WrittenLog(log[:14]))
+    page = visitors.page(operator)
+    page.goto(f"/compare/?a={over.pk}&b={running.pk}")
+    until(page, "document.querySelectorAll('.chart .bars .point').length > 5")
+    compared, turns = page.locator("#compared"), page.locator(".turn-pairs tbody tr")
+    expect(compared).to_have_attribute("data-live", "true")
+    expect(turns.last).to_contain_text("no such turn")
+    bars = page.evaluate("document.querySelectorAll('.chart .bars .point').length")
+    append(running, WrittenLog(log[14:]))
+    expect(turns.last).not_to_contain_text("no such turn")
+    expect(page.locator(".verdict")).to_contain_text("as long as")
+    until(page, f"document.querySelectorAll('.chart .bars .point').length > {bars}")
+    first, second = page.locator(".strip-frame").all_inner_texts()
+    assert first.replace(over.short_id, "") == second.replace(running.short_id, "")
