@@ -126,12 +126,12 @@ def _more(seconds: float) -> str:
 
 def _same_calls(comparison: Comparison) -> str:
     parted_at = comparison.parted_at
+    over = [pair for pair in comparison.turns if not pair.is_open]
+    if parted_at is None and not over:
+        return "No turn is over on both sides yet." if comparison.turns else "Neither has had a turn yet."
     if parted_at is None:
-        return (
-            f"Both made the same calls in each of {len(comparison.turns)} turns."
-            if comparison.turns
-            else "Neither has had a turn yet."
-        )
+        so_far = " so far" if len(over) < len(comparison.turns) else ""
+        return f"Both made the same calls in each of {len(over)} turn{'' if len(over) == 1 else 's'}{so_far}."
     return f"From turn {parted_at} on they made different calls, so not all of the difference is speculation's."
 
 

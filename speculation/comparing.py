@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from speculation.figures import Figures, TurnFigures
 from speculation.spans import WorkKey
@@ -21,11 +22,15 @@ class Side:
 
 @dataclass(frozen=True)
 class TurnPair:
-    """One turn on both sides; None where a side has no such turn. Differences are second minus first."""
+    """One turn on both sides; None where a side has no such turn. Differences are second minus first.
+
+    `is_open`: a side that still runs is in this turn, or has not come to it.
+    """
 
     turn: int
     first: TurnFigures | None
     second: TurnFigures | None
+    is_open: bool = False
 
     @property
     def decode_difference_seconds(self) -> float | None:
@@ -39,6 +44,11 @@ class TurnPair:
     def has_same_calls(self) -> bool:
         """Order aside: calls of one turn may run side by side."""
         return _calls_of(self.first) == _calls_of(self.second)
+
+    @property
+    def has_parted(self) -> bool:
+        """True if they made different calls; of a turn that is open nobody knows."""
+        return not self.is_open and not self.has_same_calls
 
 
 @dataclass(frozen=True)
@@ -66,12 +76,16 @@ class Comparison:
     @property
     def parted_at(self) -> int | None:
         """The first turn in which they made different calls; None if they never did."""
-        return next((pair.turn for pair in self.turns if not pair.has_same_calls), None)
+        return next((pair.turn for pair in self.turns if pair.has_parted), None)
 
 
 def compare(first: Side, second: Side) -> Comparison:
     mine, theirs = _by_number(first.figures), _by_number(second.figures)
-    turns = [TurnPair(number, mine.get(number), theirs.get(number)) for number in sorted({*mine, *theirs})]
+    open_from = min([max(_by_number(side.figures), default=1) for side in (first, second) if not side.is_over], default=inf)
+    turns = [
+        TurnPair(number, mine.get(number), theirs.get(number), is_open=number >= open_from)
+        for number in sorted({*mine, *theirs})
+    ]
     return Comparison(first, second, turns, _warnings(first, second))
 
 

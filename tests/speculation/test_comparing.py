@@ -54,3 +54,12 @@ def test_what_makes_a_comparison_say_little_is_said():
     assert compare(side(example()), side(example())).warnings == []
     running = compare(side(WrittenLog().started(), name="7d01e4c2"), side(example())).warnings
     assert running == ["Still running: 7d01e4c2. Figures are those of this moment."]
+
+
+def test_of_a_turn_in_which_a_side_still_is_nobody_says_that_they_parted_there():
+    log = example()
+    running = compare(side(log), side(log[:14], name="4f34f535"))
+    assert [pair.is_open for pair in running.turns] == [False, True, True, True, True]
+    assert not running.turns[1].has_same_calls and running.parted_at is None
+    assert compare(side(without()), side(log[:14], name="4f34f535")).turns[0].is_open is False
+    assert compare(side(log), side(log)).turns[-1].is_open is False
