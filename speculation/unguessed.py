@@ -15,16 +15,16 @@ from tools.base import SideEffect
 
 def request(session: Session, asked: Sequence[AskedCall]) -> dict[str, ToolJob]:
     """By their ids, those of the calls that have a queued job now. The others are for `serve`: they may change something,
-    share state with other sessions, have a job already or a guess at them; or the session is not as it was seen.
+    share state with other sessions, run in place, have a job already or a guess at them; or the session is not as it was seen.
     """
-    requested = {call.call_id: job for call in asked if _only_reads(call) and (job := _requested(session, call))}
+    requested = {call.call_id: job for call in asked if _is_workers_read(call) and (job := _requested(session, call))}
     if requested:
         scheduler.find_places([call for call in asked if call.call_id in requested])
     return requested
 
 
-def _only_reads(call: AskedCall) -> bool:
-    return call.spec.effect == SideEffect.NONE and not call.spec.scope
+def _is_workers_read(call: AskedCall) -> bool:
+    return call.spec.effect == SideEffect.NONE and not call.spec.scope and call.spec.pool_id is not None
 
 
 def _requested(session: Session, call: AskedCall) -> ToolJob | None:

@@ -55,11 +55,12 @@ def test_so_is_a_part_of_a_whole_that_was_guessed(house: House) -> None:
     assert part.part is not None and unguessed.request(house.session, [part]) == {}
 
 
-def test_so_is_what_writes_or_shares_state(house: House) -> None:
+def test_so_is_what_writes_or_shares_state_or_runs_in_place(house: House) -> None:
     spec = house.box["read_file"].spec_of({"path": "a.txt"})
     writes = AskedCall("1.0", 1, replace(spec, effect=SideEffect.WRITE))
     shares = AskedCall("1.1", 1, replace(spec, scope="orders"))
-    assert unguessed.request(house.session, [writes, shares]) == {}
+    in_place = AskedCall("1.2", 1, replace(spec, pool_id=None))
+    assert unguessed.request(house.session, [writes, shares, in_place]) == {}
     assert not ToolJob.objects.exists()
 
 
