@@ -19,15 +19,16 @@ class Ablation:
     """More than 1 adds a part instead: guesses that stand on what earlier ones found, chains of so many calls."""
 
 
-def _without_statistics(name: str) -> Callable[[Pattern], Pattern]:
+def _without_statistics(*names: str) -> Callable[[Pattern], Pattern]:
     def rewrite(pattern: Pattern) -> Pattern:
-        return replace(pattern, statistics={key: each for key, each in pattern.statistics.items() if key != name})
+        return replace(pattern, statistics={key: each for key, each in pattern.statistics.items() if key not in names})
 
     return rewrite
 
 
 WITHOUT: dict[str, Ablation] = {
-    "no calibration": Ablation(rewrite=_without_statistics("calibration")),
+    "no calibration": Ablation(rewrite=_without_statistics("calibration", "situations")),
+    "no calibration by situation": Ablation(rewrite=_without_statistics("situations")),
     "no learned choice of tools": Ablation(rewrite=_without_statistics("signs")),
     "no learned choice of values": Ablation(rewrite=_without_statistics("choices")),
     "no record of the session": Ablation(predictor={"keeps_record": False}),

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from speculation.engine.calibration import cross_fit
 from speculation.engine.mining import MAX_ROWS, Miner
 from speculation.engine.prediction import Predictor
-from speculation.engine.types import Calibration, Event, Pattern, SourceCount, ToolTraits
+from speculation.engine.types import Calibrations, Event, Pattern, SourceCount, ToolTraits
 from speculation.history import events_of
 from speculation.models import AgentProfile, Origin, PatternRecord, Session, ToolJob
 from speculation.toolbox import Toolbox
@@ -154,15 +154,15 @@ def _mined(agent: AgentProfile) -> QuerySet[Session]:
     return Session.objects.filter(agent=agent, mined_at__isnull=False)
 
 
-def calibrate(agent: AgentProfile) -> dict[str, Calibration]:
+def calibrate(agent: AgentProfile) -> Calibrations:
     """Measure on the latest mined sessions what this agent's predictions need to keep their word, and keep it in its rows
     without context. Costs some minings of these sessions, so it is done whenever their number has doubled."""
     latest = list(_mined(agent).order_by("-ended_at", "pk")[:MOST_TO_CALIBRATE])
     calibrations = cross_fit([events_of(session) for session in reversed(latest)], Toolbox.of(agent).traits())
     with transaction.atomic():
         _hold(agent)
-        for row in PatternRecord.objects.filter(agent=agent, context=[], tool__in=calibrations):
-            row.statistics = {**row.statistics, "calibration": list(calibrations[row.tool])}
+        for row in PatternRecord.objects.filter(agent=agent, context=[], tool__in=calibrations.tools):
+            row.statistics = {**row.statistics, **calibrations.shown(row.tool)}
             row.version, row.updated_at = row.version + 1, Now()
             row.save(update_fields=["statistics", "version", "updated_at"])
     return calibrations

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from speculation.engine.identity_hints import Counts
 from speculation.engine.roster import Tally
 from speculation.engine.tool_choice import ToolChoice
-from speculation.engine.types import Calibration, Pattern, SourceCount
+from speculation.engine.types import Calibration, Calibrations, Pattern, Shift, SourceCount
 from speculation.engine.value_choice import ValueChoice
 
 MAX_CONTEXT = 4
@@ -73,13 +73,13 @@ class Table:
         self.rows = 0
         """How many there are in all places."""
         self.tools = ToolChoice()
-        self.calibrations: dict[str, Calibration] = {}
-        """By tool; that of "" is for tools without one."""
+        self.calibrations = Calibrations()
         known = list(patterns)
         self.sessions = max((int(p.statistics.get("as_of", 0)) for p in known), default=0)
         self.tools.steps = max((float(p.statistics.get("studied", 0.0)) for p in known), default=0.0)
         for pattern in known:
             self._load(pattern)
+        self._load_calibrations(known)
 
     def _load(self, pattern: Pattern) -> None:
         statistics = pattern.statistics
@@ -110,8 +110,12 @@ class Table:
         row.hints = {argument: list(numbers) for argument, numbers in statistics.get("hints", {}).items()}
         if not pattern.context:
             self.tools.put(pattern.tool, statistics.get("signs", {}))
-            if "calibration" in statistics:
-                self.calibrations[pattern.tool] = Calibration(*statistics["calibration"])
+
+    def _load_calibrations(self, patterns: Iterable[Pattern]) -> None:
+        rows = {p.tool: p.statistics for p in patterns if not p.context}
+        tools = {tool: Calibration(*row["calibration"]) for tool, row in rows.items() if "calibration" in row}
+        situations = rows.get("", {}).get("situations", {})
+        self.calibrations = Calibrations(tools, {one: Shift(*shift) for one, shift in situations.items()})
 
     def begin_session(self) -> None:
         """Everything older counts a little less from now on."""
@@ -202,12 +206,11 @@ class Table:
         )
 
     def _signs(self, context: Context, tool: str) -> dict[str, object]:
-        """The weights of signs for the tool and its calibration stand in its row without context."""
+        """The weights of signs for the tool and its calibration stand in its row without context, what situations add in
+        that of answering in words."""
         signs = {} if context else self.tools.of_tool(tool)
         found: dict[str, object] = {"signs": {sign: list(weight) for sign, weight in signs.items()}} if signs else {}
-        if not context and tool in self.calibrations:
-            found["calibration"] = [round(number, 4) for number in self.calibrations[tool]]
-        return found
+        return found if context else found | self.calibrations.shown(tool)
 
     def _mapping(self, tallies: Mapping[str, Tally]) -> tuple[SourceCount, ...]:
         counts = [SourceCount(s, self._shown(t[0]), self._shown(t[1])) for s, t in tallies.items()]

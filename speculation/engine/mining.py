@@ -21,7 +21,7 @@ from speculation.engine.identity_hints import Counts, count_hints
 from speculation.engine.lesson import Learner, Lesson
 from speculation.engine.memory import Memory
 from speculation.engine.steps import Step, cut_into_steps
-from speculation.engine.types import Calibration, Event, EventKind, Pattern, ToolTraits
+from speculation.engine.types import Calibrations, Event, EventKind, Pattern, ToolTraits
 
 MAX_ROWS = 50_000
 STUDY_ALL_STEPS = 3000.0
@@ -97,9 +97,9 @@ class Miner:
     def _hints(self, tool: str) -> Counts:
         return self._table.row(self._table.place(()), tool).hints
 
-    def calibrate(self, calibrations: Mapping[str, Calibration]) -> None:
-        """Set what predictions need to keep their word, by tool (calibration.py)."""
-        self._table.calibrations = dict(calibrations)
+    def calibrate(self, calibrations: Calibrations) -> None:
+        """Set what predictions need to keep their word (calibration.py)."""
+        self._table.calibrations = calibrations
         self._touched.add(())
 
     def patterns(self) -> list[Pattern]:

@@ -88,6 +88,11 @@ class SessionPredictor:
         """What is known of the tools."""
         return self._predictor.tools
 
+    @property
+    def situation(self) -> str:
+        """The last signature."""
+        return self._memory.situation
+
     def fork(self) -> "SessionPredictor":
         """One that has seen the same and goes its own way: what it observes from now on, this one never knows of."""
         fork = SessionPredictor(self._predictor)
@@ -185,7 +190,7 @@ class SessionPredictor:
         return [Expected(probability, outlook, candidate) for probability, _, outlook, candidate in best], abstained
 
     def _promise(self, outlook: Outlook, only_reads: bool) -> Promise:
-        calibration = self._predictor.priors.calibration(outlook.tool)
+        calibration = self._predictor.priors.calibration(outlook.tool, self.situation)
         if only_reads:
             return Promise(outlook.tool, outlook.soon, calibration.soon, soon_share, self._record)
         return Promise(outlook.tool, outlook.next, calibration.next, next_share, self._record)

@@ -33,7 +33,6 @@ STEPS_FOR_HALF = 150.0
 """So many steps learned, and the learned choice of the tool counts as much as the blend of contexts."""
 DEFAULT_USE_SECONDS = 3.0
 UNTAUGHT = ValueChoice()
-UNCALIBRATED = Calibration()
 UNCOUNTED = (0.0, 0.0, 0.0, 0.0)
 
 
@@ -76,6 +75,7 @@ class Priors:
         self._blends: dict[Context, tuple[Floats, NDArray[np.intp]]] = {}
         self._wholes: dict[tuple[str, Context], dict[str, Chance]] = {}
         self._keys: dict[tuple[str, Context], str] = {}
+        self._calibrations: dict[tuple[str, str], Calibration] = {}
         self._rosters = {
             tool: {
                 a: Roster(tool, a, {source: tallies[source] for source in _best(tallies)})
@@ -116,10 +116,12 @@ class Priors:
         shapes = self._shapes[tool]
         return max((prod(self.choice(tool, name).derivable for name in names) for _, names in shapes), default=0.0)
 
-    def calibration(self, tool: str) -> Calibration:
-        """What predictions of the tool's calls need to keep their word."""
-        known = self._table.calibrations
-        return known.get(tool) or known.get("", UNCALIBRATED)
+    def calibration(self, tool: str, situation: str) -> Calibration:
+        """What predictions of the tool's calls need to keep their word, where the session's last signature is this."""
+        known = self._calibrations.get(which := (tool, situation))
+        if known is None:
+            known = self._calibrations[which] = self._table.calibrations.of(tool, situation)
+        return known
 
     def contexts(self, signatures: Sequence[str]) -> list[Context]:
         """The contexts that a session stands in, of those that are known, the shortest first."""

@@ -157,6 +157,38 @@ class Calibration(NamedTuple):
         return _moved(probability, self.soon_slope, self.soon_offset + shift)
 
 
+class Shift(NamedTuple):
+    """What is added to the log-odds of P(next), and of P(used before the next write)."""
+
+    next: float = 0.0
+    soon: float = 0.0
+
+
+@dataclass(frozen=True)
+class Calibrations:
+    """What an agent's predictions need to keep their word: by tool, "" for every other, and by the last signature."""
+
+    tools: Mapping[str, Calibration] = field(default_factory=dict)
+    situations: Mapping[str, Shift] = field(default_factory=dict)
+
+    def of(self, tool: str, situation: str) -> Calibration:
+        """For calls of the tool, of a session whose last signature is `situation`."""
+        found = self.tools.get(tool) or self.tools.get("") or Calibration()
+        shift = self.situations.get(situation)
+        if shift is None:
+            return found
+        return Calibration(found.slope, found.offset + shift.next, found.soon_slope, found.soon_offset + shift.soon)
+
+    def shown(self, tool: str) -> dict[str, Any]:
+        """What stands in the statistics of the tool's row without context; situations stand in that of answering in words."""
+        found: dict[str, Any] = {}
+        if tool in self.tools:
+            found["calibration"] = [round(number, 4) for number in self.tools[tool]]
+        if not tool and self.situations:
+            found["situations"] = {one: [round(number, 4) for number in shift] for one, shift in self.situations.items()}
+        return found
+
+
 def _moved(probability: float, slope: float, offset: float) -> float:
     if probability <= 0.0 or probability >= 1.0 or (slope == 1.0 and offset == 0.0):
         return probability

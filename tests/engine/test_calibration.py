@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from speculation.engine.calibration import Fit, Outcome, cross_fit, fit
 from speculation.engine.mining import Miner
 from speculation.engine.prediction import Predictor
-from speculation.engine.types import Calibration
+from speculation.engine.types import Calibration, Calibrations, Shift
 from tests.engine.sessions import TOOLS, support
 
 
@@ -36,6 +36,22 @@ def test_a_tool_that_promises_too_much_steps_back_behind_the_others() -> None:
     assert Calibration(*found.of("shout")).next(0.6) < 0.3 < Calibration(*found.of("look")).next(0.5)
 
 
+def test_where_no_guess_comes_true_all_step_back_and_their_order_stays() -> None:
+    fitting = [one._replace(situation="search:ok") for one in outcomes({0.3: 0.5, 0.6: 0.8}, 200)]
+    vain = [one._replace(situation="tests:ok") for one in outcomes({0.3: 0.02, 0.6: 0.04}, 200)]
+    found = fit([*fitting, *vain])
+    known = Calibrations({"look": Calibration(*found.of("look"))}, {s: Shift(n) for s, n in found.situations.items()})
+    searched, tested = known.of("look", "search:ok"), known.of("look", "tests:ok")
+    assert abs(searched.next(0.6) - 0.8) < 0.1
+    assert tested.next(0.3) < tested.next(0.6) < 0.12
+    assert known.of("look", "never seen:ok") == known.tools["look"]
+
+
+def test_a_situation_met_a_few_times_has_no_shift_of_its_own() -> None:
+    rare = [one._replace(situation="seldom") for one in outcomes({0.5: 1.0}, 2)]
+    assert "seldom" not in fit([*outcomes({0.3: 0.3, 0.6: 0.6}, 100), *rare]).situations
+
+
 def test_too_few_outcomes_change_nothing() -> None:
     assert fit(outcomes({0.1: 0.9}, 20)) == Fit()
 
@@ -60,7 +76,7 @@ def test_a_calibration_is_kept_in_the_patterns_and_moves_what_they_predict() -> 
     for events in sessions:
         miner.observe_session(events)
     before = Predictor(miner.patterns(), TOOLS).session()
-    miner.calibrate({"": Calibration(1.0, -2.0, 1.0, -2.0)})
+    miner.calibrate(Calibrations({"": Calibration(1.0, -2.0, 1.0, -2.0)}))
     after = Predictor(miner.patterns(), TOOLS).session()
     for session in (before, after):
         session.observe(support("user_x", ["W1"])[0])
@@ -69,12 +85,32 @@ def test_a_calibration_is_kept_in_the_patterns_and_moves_what_they_predict() -> 
     assert other.probability < one.probability
 
 
+def test_what_a_situation_adds_is_kept_in_the_patterns_and_moves_what_is_predicted_there_alone() -> None:
+    sessions = [support(f"user_{n}", [f"W{n}{i}" for i in range(3)]) for n in range(12)]
+    miner = Miner("agent", tools=TOOLS)
+    for events in sessions:
+        miner.observe_session(events)
+    plain = Predictor(miner.patterns(), TOOLS)
+    situation = plain.session().situation
+    seen = plain.session()
+    seen.observe(support("user_x", ["W1"])[0])
+    miner.calibrate(Calibrations({"": Calibration()}, {seen.situation: Shift(-2.0, -2.0)}))
+    moved = Predictor(miner.patterns(), TOOLS).session()
+    moved.observe(support("user_x", ["W1"])[0])
+    (one, *_), (other, *_) = seen.predict(1)[0], moved.predict(1)[0]
+    assert situation != seen.situation
+    assert other.call == one.call
+    assert other.probability < one.probability
+    elsewhere = Predictor(miner.patterns(), TOOLS).priors.calibration("get_user", "elsewhere:ok")
+    assert elsewhere == Calibration()
+
+
 def test_sessions_that_begin_alike_are_never_on_both_sides() -> None:
     """Forty runs of one task: nothing is left to compare once that task is held out."""
     runs = [support("user_1", ["W1", "W2"]) for _ in range(40)]
-    assert cross_fit(runs, TOOLS) == {}
+    assert cross_fit(runs, TOOLS) == Calibrations()
 
 
 def test_the_same_sessions_give_the_same_calibration() -> None:
     sessions = [support(f"user_{n}", [f"W{n}{i}" for i in range(3)]) for n in range(24)]
-    assert cross_fit(sessions, TOOLS) == cross_fit(sessions, TOOLS) != {}
+    assert cross_fit(sessions, TOOLS) == cross_fit(sessions, TOOLS) != Calibrations()
