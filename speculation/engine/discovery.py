@@ -24,6 +24,7 @@ MAX_LOOKED_INTO, MAX_VALUES = 6, 80
 CHOSEN_FROM = ("result", "results", "any")
 """Places whose elements are compared with what was asked: elsewhere their order says more."""
 WORK = ("files", "names", "commands", "checks", "filled")
+UNPLACED = Family("work", "", "~unplaced")
 _LIKE_WORK = re.compile(r"[/. ]")
 _MANY = re.compile(r"[\[{~]")
 
@@ -43,6 +44,7 @@ def discover(memory: Memory, tool: str, argument: str, value: Any) -> list[Sourc
         found += _compose(memory, tool, argument, value)
     if type(value) is str and _LIKE_WORK.search(value):
         found += [Source(family, "each") for family in _lists_of_work(memory, value)]
+        found += homes(memory, value)
     if len(constant := json.dumps(value, sort_keys=True, default=str)) <= MAX_CONSTANT_CHARS:
         found.append(Source(constant=constant))
     return found
@@ -140,6 +142,13 @@ def _lists_of_work(memory: Memory, value: str) -> Iterator[Family]:
     for kind in WORK:
         if _holds(memory, family := Family("work", "", f"~{kind}"), value):
             yield family
+
+
+def homes(memory: Memory, value: str) -> Iterator[Source]:
+    """Where relative names belong of which the session does not tell it: for agents that work in the same places again."""
+    name = next((name for name in memory.workspace.values("unplaced") if value.endswith(f"/{name}")), None)
+    if name is not None:
+        yield Source(UNPLACED, "each", prefix=value.removesuffix(name))
 
 
 def choices_in(found: Iterable[Source], memory: Memory) -> Iterator[Source]:

@@ -142,6 +142,7 @@ def marks(file: File, situation: Situation) -> tuple[int, ...]:
         _shared(file, situation.said_words),
         _shared(file, situation.pattern),
         _shared(file, situation.plan) if after == AFTER_OTHER else 0,
+        0 if unread else 1 + (not file.read_whole) + 2 * is_edited,
     )
 
 

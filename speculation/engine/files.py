@@ -22,9 +22,9 @@ MAX_VALUES = 32
 MAX_FILES = 400
 """Files of a session that are remembered; those not mentioned for longest go first."""
 MAX_ACTED = 16
-MAX_NAMED = 24
-MAX_MENTIONED = 12
-MAX_UNREAD = 8
+MAX_NAMED = 60
+MAX_MENTIONED = 30
+MAX_UNREAD = 24
 MAX_SIBLINGS = 4
 """Files that are compared: those acted on last, named first in this turn's outputs, mentioned last, unread ones of the
 latest list of files, and siblings of those acted on last."""

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from speculation.engine.counts import Row
-from speculation.engine.discovery import choices_in, discover
+from speculation.engine.discovery import UNPLACED, choices_in, discover
 from speculation.engine.identity import Identity, identity, key_of
 from speculation.engine.mapping import Source
 from speculation.engine.memory import Memory
@@ -76,7 +76,7 @@ class Learner:
 
     def believes(self, source: Source, text: str) -> bool:
         """A template is believed when it is found a second time: any long value holds something by accident."""
-        if len(source.prefix) + len(source.suffix) <= 1 or text in self._found_once:
+        if len(source.prefix) + len(source.suffix) <= 1 or source.family == UNPLACED or text in self._found_once:
             return True
         if len(self._found_once) < MAX_FOUND_ONCE:
             self._found_once.add(text)
@@ -158,7 +158,8 @@ class Lesson:
             del shapes[min(shapes, key=lambda s: (shapes[s], s))]
 
     def _see(self, is_next: bool) -> None:
-        for tool in ("", *self.memory.results):
+        unplaced = (str(UNPLACED),) if self.memory.workspace.values("unplaced") else ()
+        for tool in ("", *self.memory.results, *unplaced):
             pair = self.base.seen.get(tool)
             if pair is None:
                 pair = self.base.seen[tool] = [0.0, 0.0]
@@ -181,7 +182,8 @@ class Lesson:
         right = options.get(wanted) if wanted is not None else None
         explained = wanted is None or (right is not None and any(texts[i][0] != "=" for i in right.sources))
         now = [arguments[argument] for turns, arguments in fresh if turns == 0 and argument in arguments]
-        if now and self.learner.should_discover(explained, self.weight):
+        is_new_place = not explained and bool(self.memory.workspace.values("unplaced"))
+        if now and (self.learner.should_discover(explained, self.weight) or is_new_place):
             for place_in_turn, value in enumerate(now):
                 self._discover(argument, value, is_next and place_in_turn == 0, values)
         return values
@@ -227,7 +229,7 @@ class Lesson:
 
     def _introduced(self, source: Source, is_next: bool) -> Tally:
         """A source first seen now: it was there, and wrong, at about all earlier calls at which its tool had a result."""
-        seen = self.base.seen.get(source.family.tool, self.base.seen[""])
+        seen = self.base.seen.get(source.family.tool or str(source.family), self.base.seen[""])
         right = self.weight if is_next else 0.0
         return [right, max(seen[0], right), self.weight, seen[1]]
 

@@ -5,10 +5,10 @@ Pure string work: nothing here looks at a disk.
 
 import re
 
-LONGEST_TEXT = 4000
+LONGEST_TEXT = 16_000
 """Characters of one text that are searched for names."""
 LONGEST_NAME = 200
-MAX_NAMES = 64
+MAX_NAMES = 128
 """Names taken from one text."""
 
 _NAME = re.compile(r"(?<![\w.@~+/:-])[\w.@~+/-]*\w\.[A-Za-z]\w{0,9}(?![\w/.(])")
@@ -31,6 +31,11 @@ def names_in(text: str) -> list[str]:
             if len(found) == MAX_NAMES:
                 break
     return list(found)
+
+
+def is_below(name: str) -> bool:
+    """True for a relative name that says in which directory, and needs no other to be told where that is."""
+    return "/" in name and not name.startswith(("/", "~", "../", "-", ".../"))
 
 
 class Places:

@@ -217,6 +217,9 @@ class Roster:
     ) -> None:
         """Sources that make something else of what they select."""
         for index, source in group.others:
+            if source.selector == "each" and source.family.kind == "work":
+                self._weighed(found, index, memory.workspace.weighed(source.family.path[1:]), used, source.prefix)
+                continue
             value = select(source, view, memory, self.tool, self.argument)
             if not isinstance(value, Missing) and not isinstance(value := transform(source, value), Missing):
                 key = key_of(value)
@@ -229,9 +232,11 @@ class Roster:
         index: int,
         weighed: Sequence[tuple[str, float, list[str]]],
         used: Mapping[Hashable, None],
+        prefix: str = "",
     ) -> None:
         """A list of the workspace: its own odds tell its values apart, and what is learned of their places and marks."""
-        for place, (value, odds, marks) in enumerate(weighed):
+        for place, (written, odds, marks) in enumerate(weighed):
+            value = prefix + written
             option = self._point(found, index, value, value, -odds)
             option.marks.append(_PLACES[place])
             option.marks += marks

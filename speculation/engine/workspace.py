@@ -35,10 +35,11 @@ from speculation.engine.file_ranking import (
     EDITED,
     READ,
     SEARCHED,
+    File,
 )
 from speculation.engine.file_weights import TABLES
 from speculation.engine.files import MAX_VALUES, Files
-from speculation.engine.paths import LONGEST_TEXT, names_in
+from speculation.engine.paths import LONGEST_TEXT, is_below, names_in
 from speculation.engine.types import Event, EventKind, ToolTraits
 
 NAMES = [[f"f{table}.{entry}" for entry in range(len(weights))] for table, weights in enumerate(TABLES[:3])]
@@ -56,7 +57,8 @@ class Workspace:
     """Files and commands of one session, the likeliest first. Kinds of list:
 
     files      full paths of files, by file_ranking.score: what was acted on, named in outputs, told by the user
-    names      the same files as the session last wrote them, relative names included
+    names      those that the session last wrote as relative names, as it wrote them
+    unplaced   relative names with a directory of which nothing in the session tells where it is
     commands   shell commands that only read, most often given first
     checks     shell commands that may change something (tests, builds), most often given first
     filled     the commands of `commands` with other `names`, or with commits of the newest output, in their place
@@ -108,13 +110,18 @@ class Workspace:
             case "files":
                 return [file.path for _, _, file in self.files.ranked() if file.path]
             case "names":
-                known, ranked = self.files.known, self.files.ranked()
-                return list(dict.fromkeys(file.name for _, _, file in ranked if (file.path or file.name) in known))
+                return [name for name in self._written() if name[0] != "/"]
+            case "unplaced":
+                return [name for _, _, file in self.files.ranked() if (name := _unplaced(file))]
             case "commands" | "checks":
                 return self._commands[kind == "commands"].ranked(MAX_VALUES)
             case "filled":
-                return self._commands[True].filled(self.values("names"), self._newest_text)
+                return self._commands[True].filled(self._written(), self._newest_text)
         return []
+
+    def _written(self) -> list[str]:
+        known, ranked = self.files.known, self.files.ranked()
+        return list(dict.fromkeys(file.name for _, _, file in ranked if (file.path or file.name) in known))
 
     def weighed(self, kind: str) -> list[tuple[str, float, list[str]]]:
         """A list's values, each with its log-odds among them and its marks, by which a learner may tell them apart."""
@@ -135,13 +142,18 @@ class Workspace:
         return [f"file act {entries[0]}", f"file score {max(LEAST_SCORE, min(MOST_SCORE, round(odds)))}"]
 
     def _weigh(self, kind: str) -> list[tuple[str, float, list[str]]]:
-        if kind != "files":
+        if kind not in ("files", "unplaced"):
             values = self.values(kind)
             odds, when = -math.log(max(len(values), 1)), f"{kind} after {self.files.talk.after}"
             return [(v, odds, [when, f"{kind} newest"] if v == self._newest_command else [when]) for v in values]
-        files = [(file.path, odds, entries) for odds, entries, file in self.files.ranked() if file.path]
-        total = math.log(sum([math.exp(odds) for _, odds, _ in files])) if files else 0.0
-        return [(path, odds - total, list(map(getitem, NAMES, entries))) for path, odds, entries in files]
+        ranked = self.files.ranked()
+        total = math.log(sum([math.exp(odds) for odds, _, _ in ranked])) if ranked else 0.0
+        values_of = (lambda file: file.path) if kind == "files" else _unplaced
+        return [
+            (value, odds - total, list(map(getitem, NAMES, entries)))
+            for odds, entries, file in ranked
+            if (value := values_of(file))
+        ]
 
     def _begin_turn(self, turn: int | None) -> None:
         self.files.begin_turn()
@@ -242,3 +254,8 @@ class Workspace:
             file.named_at, file.rank = self.files.now, rank
             file.count += 1
         self.files.name(named)
+
+
+def _unplaced(file: File) -> str:
+    """Its name, where that is relative, says in which directory, and nothing tells where that is."""
+    return file.name if file.path is None and is_below(file.name) else ""

@@ -44,6 +44,7 @@ SOURCES = st.builds(
             "number(item 0 of user()~9)",
             "list(result(look).id)",
             '"#" + result(look).id + ""',
+            '"/app/" + each of work()~unplaced + ""',
         ]
     ),
 )
@@ -130,7 +131,10 @@ def test_sources_resolved_together_have_the_values_they_have_alone(
     used = memory.used.get(("look", "id"), {})
     for index, source in enumerate(sources):
         alone = resolve(source, memory, "look", "id")
-        if source.selector == "each":
+        if source.family.kind == "work":
+            listed = memory.workspace.values(source.family.path[1:])
+            assert {k for k, o in options.items() if index in o.sources} == {source.prefix + name for name in listed}
+        elif source.selector == "each":
             fresh = [key for key in memory.view(source.family).keys if key not in used]
             assert {k for k, o in options.items() if index in o.sources} == set(fresh if len(fresh) > 1 else ())
         elif isinstance(alone, Missing) or (fresh_only and key_of(alone) in used):
@@ -207,6 +211,15 @@ def test_a_value_that_holds_a_known_one_is_found_as_a_template_with_a_hole() -> 
     memory = remember(("look", {}, {"slug": "red-panda", "n": 7}))
     found = map(str, discover(memory, "fetch", "id", "https://example.org/animals/red-panda.html"))
     assert '"https://example.org/animals/" + result(look).slug + ".html"' in found
+
+
+def test_a_relative_name_is_found_below_the_directory_that_it_was_read_in() -> None:
+    memory = Memory()
+    memory.observe(Event(EventKind.USER, text="See src/a.go and docs/b.md"))
+    found = [str(source) for source in discover(memory, "read", "path", "/app/docs/b.md")]
+    assert found[0] == '"/app/" + each of work()~unplaced + ""'
+    assert all("unplaced" not in str(source) for source in discover(memory, "read", "path", "/app/docs/c.md"))
+    assert all("unplaced" not in str(source) for source in discover(memory, "read", "path", "/app/xdocs/b.md"))
 
 
 def test_a_place_put_together_from_others_says_what_they_say() -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from speculation.engine.mining import Miner
+from speculation.engine.prediction import Predictor
 from speculation.engine.types import Event, EventKind, Pattern, SourceCount, ToolTraits
-from tests.engine.sessions import TOOLS, call, coding, mine, research, support, user
+from tests.engine.sessions import EVERY_TOOL, TOOLS, call, coding, mine, research, support, user
 
 SESSIONS = [
     research("owls", ["a", "b", "c"]),
@@ -139,6 +140,20 @@ def test_mining_keeps_what_an_operator_decided() -> None:
     miner.observe_session(research("bats", ["b"]))
     assert not row(miner.patterns(), (), "fetch").enabled
     assert row(miner.patterns(), (), "fetch").probability_override == 0.5
+
+
+def test_where_an_agent_works_is_learned_and_tells_where_the_first_file_of_a_new_session_is() -> None:
+    def fixing(name: str) -> list[Event]:
+        return [user(f"Please mend src/{name}.py"), *call(1, "read", "code", file_path=f"/home/app/src/{name}.py")]
+
+    miner = Miner("agent", tools=EVERY_TOOL)
+    for name in ("one", "two", "three", "four"):
+        miner.observe_session(fixing(name))
+    session = Predictor(miner.patterns(), EVERY_TOOL).session()
+    session.observe(fixing("other")[0])
+    (best, *_), _ = session.predict(3)
+    assert best.call.arguments == {"file_path": "/home/app/src/other.py"}
+    assert best.sources == {"file_path": '"/home/app/" + each of work()~unplaced + ""'}
 
 
 def test_cosmetic_arguments_take_no_part_in_patterns() -> None:

@@ -14,13 +14,12 @@ from speculation import traces
 from speculation.engine.file_ranking import marks
 from speculation.engine.file_weights import TABLES
 from speculation.engine.files import MAX_FILES, MAX_VALUES
-from speculation.engine.paths import LONGEST_TEXT, names_in
 from speculation.engine.types import Event, EventKind, ToolTraits
 from speculation.engine.workspace import Workspace
 from tools.shell import is_read_only
 
 TRACES = Path(__file__).resolve().parents[3] / "shared" / "traces"
-KINDS = ("files", "names", "commands", "checks", "filled")
+KINDS = ("files", "names", "unplaced", "commands", "checks", "filled")
 TRAITS = {
     "read": ToolTraits("read", reads_only=True, changes_world=False, covers=frozenset({"offset", "limit"})),
     "grep": ToolTraits("grep", reads_only=True, changes_world=False),
@@ -92,7 +91,26 @@ def test_names_in_a_command_that_moved_first_belong_below_where_it_moved() -> No
 def test_the_test_of_a_file_that_was_read_is_listed_and_so_is_what_a_test_tests() -> None:
     assert "/app/a_test.go" in after(call("read", file_path="/app/a.go")).values("files")
     assert "/app/a.go" in after(call("read", file_path="/app/a_test.go")).values("files")
-    assert after(call("read", file_path="/app/a.go")).values("names") == ["/app/a.go"]
+    assert after(call("read", file_path="/app/a.go"), call("read", file_path="b.go")).values("names") == ["b.go"]
+
+
+def test_a_relative_name_that_nothing_places_is_kept_as_such_until_something_does() -> None:
+    asked = user("Please look at src/cli/main.go and README.md")
+    assert after(asked).values("unplaced") == ["src/cli/main.go"]
+    assert after(asked).values("files") == []
+    placed = after(asked, call("read", file_path="/app/src/cli/root.go"))
+    assert placed.values("unplaced") == []
+    assert "/app/src/cli/main.go" in placed.values("files")
+
+
+def test_placed_files_and_unplaced_names_share_one_chance() -> None:
+    seen = after(user("The log is in /tmp/run.jsonl, the fault in src/main.go or src/other.go"))
+    (_, placed, _), *rest = seen.weighed("files")
+    unplaced = {name: odds for name, odds, _ in seen.weighed("unplaced")}
+    assert rest == []
+    assert unplaced.keys() == {"src/main.go", "src/other.go"}
+    assert math.isclose(math.exp(placed) + sum(map(math.exp, unplaced.values())), 1.0)
+    assert placed < unplaced["src/main.go"]
 
 
 def test_a_list_is_read_on_where_reading_it_stopped() -> None:
@@ -155,15 +173,6 @@ def test_files_of_a_patch_are_edited_files() -> None:
     patch = "*** Begin Patch\n*** Update File: src/a.py\n@@\n-x\n+y\n*** End Patch"
     assert after(call("edit", input=patch)).values("names") == ["src/a.py"]
     assert after(call("shell", command=f"apply_patch <<'EOF'\n{patch}\nEOF")).values("names") == ["src/a.py"]
-
-
-def test_names_of_git_diff_lose_their_prefix() -> None:
-    assert names_in("diff --git a/src/a.py b/src/a.py\n--- a/src/a.py\n+++ b/src/b.py") == ["src/a.py", "src/b.py"]
-
-
-@pytest.mark.parametrize("text", ["e.g. this", "version 1.2.3", "https://host.example/a/b.html", "i.e. no"])
-def test_prose_numbers_and_addresses_are_no_files(text: str) -> None:
-    assert names_in(text) == []
 
 
 def test_commands_that_read_and_commands_that_may_change_something_are_kept_apart() -> None:
@@ -299,15 +308,6 @@ def test_nothing_is_listed_that_the_events_did_not_name(session: list[Event]) ->
 def test_the_same_events_give_the_same_lists(session: list[Event]) -> None:
     one, other = after(*session), after(*session)
     assert [one.values(kind) for kind in KINDS] == [other.values(kind) for kind in KINDS]
-
-
-@given(st.text(max_size=300))
-def test_any_text_can_be_searched_for_names_and_holds_what_is_found(text: str) -> None:
-    assert all(name in text for name in names_in(text))
-
-
-def test_a_text_is_searched_only_to_a_limit() -> None:
-    assert names_in("x " * LONGEST_TEXT + "late.py") == []
 
 
 def test_most_files_that_a_recorded_agent_reads_next_are_among_the_first_three() -> None:
