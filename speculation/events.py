@@ -38,10 +38,7 @@ epoch_stepped      {epoch, call_id}
 session_ended      {status, answer, error}
 """
 
-import asyncio
 import json
-import logging
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -49,19 +46,14 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from channels.layers import get_channel_layer
 from django.db import transaction
 from django.db.models import F, Q
 
 from speculation import rows
+from speculation.bells import bell
 from speculation.models import JobStatus, ResourceScope, Session, ToolJob
 
-logger = logging.getLogger(__name__)
-
 NOTICE_CHANNEL = "paste_jobs"
-GATHER_RINGS_SECONDS = 0.01
-GATHER_LIST_RINGS_SECONDS = 0.25
-"""The list of sessions tells its watchers once a second: it need not hear of every event."""
 NO_SCOPES: Mapping[str, int] = MappingProxyType({})
 
 
@@ -225,67 +217,3 @@ def append(session_id: UUID, kind: str, *, as_attempt: int | None = None, **payl
     seq: int = written[0]
     transaction.on_commit(lambda: bell.ring(session_id, seq))
     return seq
-
-
-class Bell:
-    """Tells watchers that a log has grown, from synchronous code, without waiting.
-
-    One background event loop a process: sending through async_to_sync costs 5 to 9 ms a call, handing a coroutine to
-    a running loop a fraction of one. The bell may lose a ring: watchers also look by themselves.
-    """
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._starting = threading.Lock()
-        self._due: dict[UUID, int] = {}
-        self._due_in_list: set[UUID] = set()
-        self._sending: set[asyncio.Future[None]] = set()  # or the loop forgets them half way
-
-    def ring(self, session_id: UUID, seq: int) -> None:
-        """Tell the watchers of this session, and those of the list. Rings of one moment become one."""
-        self._running_loop().call_soon_threadsafe(self._note, session_id, seq)
-
-    def forget(self) -> None:
-        """After a fork the parent's loop runs in no thread of ours."""
-        self._loop = None
-        self._due = {}
-        self._due_in_list = set()
-
-    def _note(self, session_id: UUID, seq: int) -> None:
-        loop = asyncio.get_running_loop()
-        if not self._due:
-            loop.call_later(GATHER_RINGS_SECONDS, self._ring_all)
-        if not self._due_in_list:
-            loop.call_later(GATHER_LIST_RINGS_SECONDS, self._ring_list)
-        self._due[session_id] = max(seq, self._due.get(session_id, 0))
-        self._due_in_list.add(session_id)
-
-    def _ring_all(self) -> None:
-        due, self._due = self._due, {}
-        for session_id, seq in due.items():
-            self._send(f"session.{session_id.hex}", {"type": "session.bell", "seq": seq})
-
-    def _ring_list(self) -> None:
-        due, self._due_in_list = self._due_in_list, set()
-        self._send("sessions", {"type": "sessions.bell", "sessions": sorted(map(str, due))})
-
-    def _send(self, group: str, message: dict[str, Any]) -> None:
-        sending = asyncio.ensure_future(self._send_to(group, message))
-        self._sending.add(sending)
-        sending.add_done_callback(self._sending.discard)
-
-    async def _send_to(self, group: str, message: dict[str, Any]) -> None:
-        try:
-            await get_channel_layer().group_send(group, message)
-        except Exception as problem:  # noqa: BLE001  (the log is the truth: a lost bell must never fail a session)
-            logger.warning("could not ring the bell: %s", type(problem).__name__)
-
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        with self._starting:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="bell", daemon=True).start()
-            return self._loop
-
-
-bell = Bell()

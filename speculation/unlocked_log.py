@@ -16,7 +16,8 @@ from django.db import transaction
 from django.db.models import Q
 
 from speculation import rows
-from speculation.events import NO_SCOPES, NOTICE_CHANNEL, SessionLog, bell
+from speculation.bells import bell
+from speculation.events import NO_SCOPES, NOTICE_CHANNEL, SessionLog
 from speculation.models import Session, ToolJob
 
 # First the session's row, then the job's, as everybody locks them. Who waited for either sees it as it is by then, and

@@ -24,6 +24,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from speculation import breakers, events, jobs, locks, processors
+from speculation.bells import bell
 from speculation.events import SessionLog
 from speculation.known_jobs import job_to_start
 from speculation.leases import AWAY, owner
@@ -284,7 +285,7 @@ def _let_go(job: ToolJob) -> None:
 @worker_process_init.connect
 def forget_the_parent(**_: Any) -> None:
     """A forked child shares no threads and no connections with its parent."""
-    events.bell.forget()
+    bell.forget()
     connection.close()
     connection.close_pool()
 

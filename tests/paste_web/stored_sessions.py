@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.auth.models import Permission, User
 
-from speculation import events
+from speculation.bells import bell
 from speculation.models import AgentProfile, EventRecord, Session
 from tests.speculation.written_log import WrittenLog
 
@@ -35,7 +35,7 @@ def append(session: Session, log: WrittenLog) -> None:
 
 
 def ring(session: Session) -> None:
-    events.bell.ring(session.pk, session.last_seq)
+    bell.ring(session.pk, session.last_seq)
 
 
 def a_user(name: str = "op1", *permissions: str, **fields: Any) -> User:

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from speculation import events
+from speculation.bells import bell
 from speculation.models import Session, SessionStatus
 from tests.speculation.conftest import Desk, Race
 
@@ -54,7 +55,7 @@ def test_the_bell_rings_once_the_event_is_committed_and_not_before(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rung: list[int] = []
-    monkeypatch.setattr(events.bell, "ring", lambda _, seq: rung.append(seq))
+    monkeypatch.setattr(bell, "ring", lambda _, seq: rung.append(seq))
     events.append(session.pk, "user_said", text="a")
     with transaction.atomic():
         events.append(session.pk, "user_said", text="b")
