@@ -27,6 +27,17 @@ def _lock_within(path: Path, timeout_seconds: float, on_wait: Callable[[], None]
     return descriptor
 
 
+def _become_owner(lock: Path, run_file: Path) -> int | None:
+    """The owner's lock, or None where another's servers run. Raises ServerError where they never end to stop."""
+    # A reader holds the lock for microseconds, a running owner for its life: half a second tells them apart.
+    owner = _lock_within(lock, 0.5)
+    if owner is None and not run_file.exists():  # which an owner that stops its servers removes first
+        owner = _lock_within(lock, WAIT_FOR_ANOTHER_START_SECONDS)
+        if owner is None and not run_file.exists():
+            raise ServerError(f"The servers under {lock.parent.parent} have been stopping for {WAIT_FOR_ANOTHER_START_SECONDS} s.")
+    return owner
+
+
 def _write_run_file(path: Path, addresses: Addresses) -> None:
     """All of it or nothing, readable by us alone."""
     unfinished = path.with_suffix(".new")
@@ -61,8 +72,7 @@ def servers(home: Path, is_throwaway: bool = False) -> Iterator[Addresses]:
         if starting is None:
             raise ServerError(f"Another start under {home} has been going on for {WAIT_FOR_ANOTHER_START_SECONDS} s.")
         try:
-            # A reader holds the owner's lock for microseconds, a running owner for its life: half a second tells them apart.
-            owner = _lock_within(home / "run" / "owner.lock", 0.5)
+            owner = _become_owner(home / "run" / "owner.lock", run_file)
             if owner is not None:
                 stack.callback(os.close, owner)
                 run_file.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from celery.exceptions import OperationalError
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection
 from kombu.exceptions import OperationalError as BrokerError
 
 from paste_web import celery_app
@@ -65,6 +66,10 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 def prepare_tables() -> None:
     with step("Tables"):
+        try:
+            connection.ensure_connection()
+        except DatabaseError as problem:
+            raise CommandError(f"The database does not answer ({problem}). Where it was just being stopped, start again.") from None
         call_command("migrate", verbosity=0, interactive=False)
         size = {"slots": settings.PASTE_TOOL_SLOTS, "reserved": settings.PASTE_TOOL_RESERVED}
         WorkerPool.objects.update_or_create(name="tools", defaults=size)

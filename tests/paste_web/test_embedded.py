@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import shutil
@@ -5,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +117,26 @@ def test_two_starts_at_once_start_one_pair_of_servers(home: Path) -> None:
     for start in starts:
         start.communicate(timeout=30)
     assert server_processes(home) == []
+
+
+def test_a_start_while_another_stops_waits_until_that_has_ended(home: Path) -> None:
+    (home / "run").mkdir(exist_ok=True)
+    owner = embedded.try_lock(home / "run" / "owner.lock", fcntl.LOCK_EX)
+    assert owner is not None
+    ending = threading.Timer(1.0, os.close, [owner])
+    ending.start()
+    with embedded.servers(home) as addresses:
+        assert not ending.is_alive()
+        assert is_listening(addresses.broker_url)
+
+
+def test_servers_that_never_end_to_stop_are_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "WAIT_FOR_ANOTHER_START_SECONDS", 0.2)
+    owner = embedded.try_lock(home / "run" / "owner.lock", fcntl.LOCK_EX)
+    assert owner is not None
+    with pytest.raises(ServerError, match="have been stopping"), embedded.servers(home):
+        pass
+    os.close(owner)
 
 
 def test_a_killed_owner_leaves_no_orphans_and_the_next_start_works(home: Path) -> None:
