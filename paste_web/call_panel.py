@@ -45,6 +45,7 @@ def panel_of(view: SessionView, pick: str) -> SafeString | str:
             "session": view.session,
             "tool": job.tool if job else None,
             "policy_version": job.policy_version if job else None,
+            "is_warmed": job.warmed if job else False,
             "previous": rows[index - 1].pick if index else "",
             "next": rows[index + 1].pick if index + 1 < len(rows) else "",
             "middle": _middle(row),
@@ -88,7 +89,7 @@ def steps_of(drawn: Drawn, run: Run) -> Sequence[Step]:
         steps.append(Step("Launched", run.first_started_at))
     if run.asked_at is not None:
         steps.append(Step("Promoted", run.asked_at, f"to call {run.call_id}"))
-    elif drawn.told.story.has_ended and (at := refuted_at(run, drawn.seals)) is not None:
+    elif drawn.told.story.has_ended and not run.is_warm_up and (at := refuted_at(run, drawn.seals)) is not None:
         steps.append(Step("Ruled out", at, f"{run.tool} was asked for with other arguments"))
     if run.given_up_at is not None:
         steps.append(Step("Given up", run.given_up_at, run.reason))
@@ -114,5 +115,6 @@ _OTHERS = {
     "raised": "Raised: a guess was queued when the agent asked; it became the call's own run.",
     "skipped": "Run when asked for: {why}.",
     "guess": "A guess: nobody has asked for it yet.",
+    "warm_up": "A warm-up: it makes the call quicker that may follow, and answers none.",
     "miss": "Missed: the agent never asked for it.",
 }

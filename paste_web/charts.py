@@ -43,6 +43,7 @@ LOOKS: Mapping[str, Look] = {
     "authoritative": Look(token("authoritative"), token("authoritative"), _OVER),
     "raised": Look(token("authoritative"), token("used"), _OVER),
     "guess": Look(token("surface"), token("speculative"), token("text"), pattern="/"),
+    "warm_up": Look(CLEAR, token("speculative"), token("text"), dash="dash"),
     "used": Look(token("used"), token("used"), _OVER),
     "joined": Look(token("used"), token("used"), _OVER),
     "joined_after": Look(CLEAR, token("used"), token("text")),

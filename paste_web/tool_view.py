@@ -23,6 +23,7 @@ from speculation.models import AuditEntry, BreakerKind, ToolRecord
 from speculation.shadow_savings import would_save_of
 from speculation.tool_evidence import Evidence, evidence, recent_calls
 from speculation.tool_rows import ToolRow, tool_rows
+from speculation.warm_ups import warm_ups_of
 
 MOST_HISTORY = 50
 User = AbstractBaseUser | AnonymousUser
@@ -32,10 +33,12 @@ def tool_context(record: ToolRecord, user: User, seen: Mapping[str, Any] | None 
     """`seen`: the version and definition that an outdated decision was about."""
     now = timezone.now()
     row, worth, week = tool_rows([record], now)[0], would_save_of(record, now), evidence(record, now)
+    warm_ups = warm_ups_of(record, now)
     return {
         "row": row,
         "tool": record,
-        "verdict": tool_words.verdict(row, worth, week),
+        "verdict": tool_words.verdict(row, worth, week, warm_ups),
+        "warm_ups": warm_ups,
         "week": week,
         "worth": worth,
         "window": _window(week),

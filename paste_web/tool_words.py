@@ -7,6 +7,7 @@ from speculation.effects import needs_declaration, reaches_outside
 from speculation.endings import Ending
 from speculation.tool_evidence import Evidence
 from speculation.tool_rows import ToolRow
+from speculation.warm_ups import WarmUps
 from speculation.would_save import WouldSave
 
 OUTSIDE = "sends arguments to an outside party"
@@ -71,7 +72,7 @@ def ended(ending: Ending) -> str:
     return f"{said}.{others}"
 
 
-def verdict(row: ToolRow, worth: WouldSave, seen: Evidence) -> str:
+def verdict(row: ToolRow, worth: WouldSave, seen: Evidence, warm_ups: WarmUps) -> str:
     """The first sentence of the page: where it is, and what that comes to."""
     standing, why = row.judged.standing, row.judged.why
     match standing:
@@ -85,12 +86,27 @@ def verdict(row: ToolRow, worth: WouldSave, seen: Evidence) -> str:
         case Standing.UNREVIEWED | Standing.SHADOW:
             saves = would_save_words(worth) if worth.sessions else "nothing of it was foreseen in the last 7 days"
             return f"{str(standing).capitalize()}. {saves[0].upper()}{saves[1:]}; nothing runs early."
+        case Standing.TRANSFORMED:
+            return f"Transformed: only its warm-up runs early. {warmed(warm_ups)}"
     did = (
         f"In the last 7 days {seen.hits} of {seen.launches} early runs were asked for, {duration(seen.hidden_seconds)} hidden."
         if seen.launches
         else "Nothing of it ran early in the last 7 days."
     )
     return f"{str(standing).capitalize()}. {did}"
+
+
+def warmed(seen: WarmUps) -> str:
+    """What the warm-ups cost, and whether calls are quicker for it."""
+    if not seen.runs:
+        return "It was not warmed up in the last 7 days."
+    said = f"In the last 7 days {_count(seen.runs, 'warm-up')} took {duration(seen.seconds)} of workers' time; "
+    if seen.warmed_median_seconds is None:
+        return f"{said}no call came after one."
+    said += f"{_count(seen.warmed_calls, 'call')} came after one and took {duration(seen.warmed_median_seconds)} (median)"
+    if seen.cold_median_seconds is None:
+        return f"{said}, there is none without to compare with."
+    return f"{said}, {seen.cold_calls:,} without {duration(seen.cold_median_seconds)}."
 
 
 def meaning(seen: Evidence, agent: str = "", canary_percent: int | None = None) -> str:

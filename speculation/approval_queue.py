@@ -13,7 +13,6 @@ from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from speculation.decisions import (
-    LET_SOMETHING_RUN,
     Judged,
     Standing,
     expires_soon,
@@ -22,10 +21,10 @@ from speculation.decisions import (
     newest_decisions,
     standing_ones,
 )
-from speculation.effects import veto
+from speculation.effects import veto, warms_by
 from speculation.models import Approval, ApprovalLevel, JobStatus, ToolJob, ToolRecord
 from speculation.shadow_savings import would_save_by_tool
-from speculation.verdicts import WRITING
+from speculation.verdicts import LET_SOMETHING_RUN, WRITING
 from speculation.would_save import NOTHING, WouldSave
 
 LEAST_MEAN_SECONDS = 0.05
@@ -69,10 +68,10 @@ class QueueItem:
 def approval_queue(now: datetime | None = None) -> list[QueueItem]:
     """Every tool that needs a decision. Six small queries at most, fewer where nothing was foreseen or has changed."""
     now = now or timezone.now()
-    tools = list(ToolRecord.objects.exclude(effect__in=WRITING))
+    tools = [tool for tool in ToolRecord.objects.all() if may_run_early(tool)]
     decided = newest_decisions(tools)
     pressing = [item for tool in tools if (item := pressing_need(tool, decided[tool.pk], now))]
-    waiting = [tool for tool in tools if runs_for_nobody(decided[tool.pk]) and not veto(tool.definition)]
+    waiting = [tool for tool in tools if runs_for_nobody(decided[tool.pk]) and not _is_out_of_the_question(tool)]
     worth = would_save_by_tool(waiting, now)
     promising = [
         QueueItem(tool, Need.APPROVE, next(iter(decided[tool.pk]), None), worth[tool.pk])
@@ -80,6 +79,15 @@ def approval_queue(now: datetime | None = None) -> list[QueueItem]:
         if tool.pk in worth and worth[tool.pk].mean_seconds >= LEAST_MEAN_SECONDS
     ]
     return sorted([*_with_cancelled(pressing), *promising], key=_urgency)
+
+
+def may_run_early(tool: ToolRecord) -> bool:
+    """True if anything of it may be let run early: the tool itself, or its warm-up."""
+    return tool.effect not in WRITING or bool(warms_by(tool))
+
+
+def _is_out_of_the_question(tool: ToolRecord) -> bool:
+    return tool.effect in WRITING or bool(veto(tool.definition))
 
 
 def pressing_need(tool: ToolRecord, newest_first: Sequence[Approval], now: datetime) -> QueueItem | None:

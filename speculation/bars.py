@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from speculation.figures import waste_reason
 from speculation.spans import Run
 from speculation.story import Story
+from speculation.waste import waste_reason
 
 LANES = ("turns", "model", "tools", "would", "guess")
 """In their fixed order, from the top; the slots' lane follows."""
@@ -29,6 +29,7 @@ MARKS: Mapping[str, Mark] = {
     "authoritative": Mark("", "tool run"),
     "raised": Mark("»", "raised"),
     "guess": Mark("?", "speculative"),
+    "warm_up": Mark("~", "warm-up"),
     "used": Mark("✓", "used"),
     "joined": Mark("✓»", "joined"),
     "joined_after": Mark("", "waited for"),
@@ -119,6 +120,8 @@ def call_text(tool: str, arguments: Mapping[str, Any], show_payloads: bool) -> s
 
 def state_of(story: Story, run: Run) -> str:
     """A speculative run's state, as the page says it."""
+    if run.is_warm_up and run.status != "failed":
+        return "warm_up"
     if run.asked_at is not None:
         call = story.calls.get(run.call_id)
         return "joined" if call and call.outcome == "joined" else "used"

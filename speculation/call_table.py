@@ -92,6 +92,8 @@ def _of_guess(story: Story, run: Run, end: float, show_payloads: bool) -> CallRo
 def _fate(state: str, run: Run) -> str:
     if state == "guess":
         return _why(run)
+    if state == "warm_up":
+        return f"for a call that may follow, {_why(run)}"
     if state == "miss":
         return "never asked for"
     return run.reason or state

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from speculation.effects import warms_by
 from speculation.models import Approval, ApprovalLevel, ToolRecord
-from speculation.verdicts import RUNNING_LEVELS, WRITING
+from speculation.verdicts import LET_SOMETHING_RUN, WRITING
 
 EXPIRY_IS_NEAR = timedelta(days=7)
-LET_SOMETHING_RUN = (*RUNNING_LEVELS, ApprovalLevel.TRANSFORMED)
 
 
 class Standing(StrEnum):
@@ -53,7 +53,7 @@ _BY_LEVEL = {
 
 def judge(tool: ToolRecord, approval: Approval | None, now: datetime) -> Judged:
     """Where the tool is by this decision. Pure. What let it run and holds no longer needs review."""
-    if tool.effect in WRITING:
+    if tool.effect in WRITING and not (approval is not None and is_about_warming(tool, approval)):
         return Judged(Standing.WRITES)
     if approval is None:
         return Judged(Standing.UNREVIEWED)
@@ -64,6 +64,11 @@ def judge(tool: ToolRecord, approval: Approval | None, now: datetime) -> Judged:
     if approval.level in LET_SOMETHING_RUN and has_expired(approval, now):
         return Judged(Standing.REVIEW, "its approval expired")
     return Judged(_BY_LEVEL[ApprovalLevel(approval.level)])
+
+
+def is_about_warming(tool: ToolRecord, approval: Approval) -> bool:
+    """Of a tool that writes, only a decision about its warm-up says more than that it does."""
+    return bool(warms_by(tool)) and approval.level in (ApprovalLevel.TRANSFORMED, ApprovalLevel.REVIEW)
 
 
 def has_expired(approval: Approval, now: datetime) -> bool:

@@ -10,21 +10,22 @@ from speculation.models import ToolRecord
 
 RECENT_RUNS = 200
 
+# A warm-up is no run of its tool.
 _MEASURE = """
 SELECT tool.id, total.runs, avg(recent.seconds), percentile_cont(ARRAY[0.5, 0.9, 0.99]) WITHIN GROUP (ORDER BY recent.seconds),
     sum(recent.processor_seconds) / nullif(sum(recent.seconds) FILTER (WHERE recent.processor_seconds IS NOT NULL), 0)
 FROM speculation_toolrecord AS tool
 CROSS JOIN LATERAL (
-    SELECT count(*) AS runs FROM speculation_tooljob WHERE tool_id = tool.id AND status = 'succeeded'
+    SELECT count(*) AS runs FROM speculation_tooljob WHERE tool_id = tool.id AND status = 'succeeded' AND {run}
 ) AS total
 CROSS JOIN LATERAL (
     SELECT extract(epoch FROM job.ended_at - job.started_at)::float8 AS seconds, job.processor_seconds
     FROM speculation_tooljob AS job
-    WHERE job.tool_id = tool.id AND job.status = 'succeeded' ORDER BY job.created_at DESC LIMIT %s
+    WHERE job.tool_id = tool.id AND job.status = 'succeeded' AND {run} ORDER BY job.created_at DESC LIMIT %s
 ) AS recent
 WHERE total.runs <> tool.runs
 GROUP BY tool.id, total.runs
-"""
+""".format(run="NOT (transformed AND verifies_id IS NULL)")
 
 
 def measure() -> int:

@@ -70,6 +70,14 @@ def tells_by_call(record: ToolRecord) -> bool:
     return _tells(tool)
 
 
+def warms_by(record: ToolRecord) -> str:
+    """What the tool's warm-up does, in its own words; empty where it has none, or its code is elsewhere."""
+    try:
+        return catalog.find(record.server, record.name, record.definition).warms_by
+    except ToolError:
+        return ""
+
+
 def _tells(tool: Tool) -> bool:
     return type(tool).effect_of is not Tool.effect_of
 

@@ -8,7 +8,8 @@ else the shorter of the serving run's duration and the tool's usual one, plus th
 For a turn, P(x) is the critical path through its calls with waits x, order and parallelism as they were. Then
 net saved = P(u) - P(a), interference = P(a) - P(a - i), saved = net saved + interference; a session sums over turns.
 So task seconds + net saved is the same schedule with every u. **hidden** is for the picture: the part of a serving run
-before its call was asked for. **wasted** is worker time of runs that nobody asked for in time.
+before its call was asked for. **wasted** is worker time of runs that nobody asked for in time; that of **warm-ups**, which
+nobody can ask for, is counted apart.
 """
 
 from bisect import bisect_right
@@ -17,15 +18,12 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from speculation.engine.evidence import REFUTED
 from speculation.spans import Call, Run, Turn
 from speculation.story import Story
+from speculation.waste import WASTE_REASONS, Waste, waste_of
 
 Interval = tuple[float, float]
 
-WASTE_REASONS = ("failed", "preempted", "revoked", "invalidated", "expired", "miss")
-GIVEN_UP_AS_USELESS = ("miss", "session_ended", "invalidated", "expired")
-"""Reasons to preempt a run that take nothing from it: it was of no use any more."""
 SERVED = ("used", "joined", "raised")
 
 
@@ -80,15 +78,6 @@ class TurnFigures:
 
 
 @dataclass(frozen=True)
-class Waste:
-    """A run that nobody asked for in time, and why; `seconds` of a worker."""
-
-    run: Run
-    reason: str
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Figures:
     """A session's numbers; "so far" while it runs."""
 
@@ -99,6 +88,8 @@ class Figures:
     turns: Sequence[TurnFigures] = ()
     wasted: Sequence[Waste] = ()
     launches: int = 0
+    warm_ups: int = 0
+    warm_up_seconds: float = 0.0
 
     waited_seconds: float = field(init=False)
     interference_seconds: float = field(init=False)
@@ -170,8 +161,9 @@ def compute(
     """
     end = story.ended_at if story.ended_at is not None else max(story.last_at, now or 0.0)
     usual = usual_seconds or {}
-    guesses = [run for run in story.runs.values() if run.ran_ahead]
-    busy = united((run.first_started_at or 0.0, _guess_until(run, end)) for run in guesses)
+    ahead = [run for run in story.runs.values() if run.ran_ahead]
+    warm_ups = [run for run in ahead if run.is_warm_up]
+    busy = united((run.first_started_at or 0.0, _guess_until(run, end)) for run in ahead)
     calls = [_call_figures(story, call, end, busy, usual, usual_queue_seconds) for call in story.calls.values()]
     return Figures(
         queued_seconds=_queued_seconds(story, end),
@@ -179,8 +171,10 @@ def compute(
         decode_seconds=sum((turn.ended_at if turn.ended_at is not None else end) - turn.started_at for turn in story.turns),
         calls=calls,
         turns=_all_turns(story, calls, end),
-        wasted=[waste for run in story.runs.values() if (waste := _waste(story, run, end))],
-        launches=len(guesses),
+        wasted=[waste for run in story.runs.values() if (waste := waste_of(story, run, end))],
+        launches=len(ahead) - len(warm_ups),
+        warm_ups=len(warm_ups),
+        warm_up_seconds=sum(max(0.0, run.let_go_at(end) - (run.started_at or 0.0)) for run in warm_ups),
     )
 
 
@@ -303,29 +297,3 @@ def critical_path(calls: Sequence[CallFigures], waits: Sequence[float]) -> float
 def _comes_after(later: CallFigures, earlier: CallFigures) -> bool:
     both_read = later.call.is_eligible and earlier.call.is_eligible
     return not both_read and earlier.until <= later.call.asked_at
-
-
-def _waste(story: Story, run: Run, end: float) -> Waste | None:
-    """A started run that can no longer be asked for; None for one that was, or still may be."""
-    if not run.is_unasked or run.started_at is None:
-        return None
-    if run.status in ("queued", "running", "succeeded") and not story.has_ended:
-        return None
-    return Waste(run, waste_reason(story, run), max(0.0, run.let_go_at(end) - run.started_at))
-
-
-def waste_reason(story: Story, run: Run) -> str:
-    """The first that applies: failed, preempted, revoked, invalidated or expired (asked for later), miss (never).
-
-    A run that the model's own words refuted is a miss, unless the call came after all: then stopping it cost something.
-    """
-    was_asked = story.last_asked_at.get(run.key, -inf) >= run.queued_at
-    if run.status == "failed":
-        return "failed"
-    if run.reason in ("revoked", "paused") or run.reason.startswith("breaker open"):
-        return "revoked"
-    if run.status == "preempted" and run.reason not in GIVEN_UP_AS_USELESS and (was_asked or run.reason != REFUTED):
-        return "preempted"
-    if was_asked:
-        return "expired" if run.reason == "expired" else "invalidated"
-    return "miss"

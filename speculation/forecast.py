@@ -27,16 +27,16 @@ from speculation.engine.prediction import SessionPredictor
 from speculation.engine.scheduling import MIN_PROBABILITY, Refused
 from speculation.engine.sharpening import Sharpener
 from speculation.engine.types import Event, EventKind, Prediction
-from speculation.engine.utility import bid_for
 from speculation.events import SessionLost
 from speculation.findings import Findings
 from speculation.listening import StreamedTurn
 from speculation.models import Arm, Session, ToolJob
+from speculation.offers import Forecasted, Offer
 from speculation.permits import Permits
 from speculation.resting import REST_SECONDS
-from speculation.scheduler import Forecasted, Offer
 from speculation.specs import JobSpec
 from speculation.toolbox import Toolbox
+from speculation.verdicts import ONLY_WARMS
 from speculation.verification import draw_of
 from tools.base import SideEffect, ToolCall
 
@@ -48,6 +48,7 @@ MOST_OFFERS = 2
 """How often one call is offered in one turn: a slot may be free the second time."""
 MOST_WATCHED = 16
 """Older guesses are no longer looked at: they have ended."""
+MOVED = "the world or a decision moved meanwhile"
 REFUTED_BELOW = 0.05
 """A running guess less likely than this, by what the model wrote, is stopped."""
 
@@ -175,12 +176,29 @@ class Forecast:
         for event in unseen:
             self.predictor.observe(event)
         predictions, abstentions = self.predictor.predict(CANDIDATES, only_reads=True)
+        predictions = [*predictions, *self._to_warm()]
         if self.chain_depth > 1:
             self.findings.look()
             predictions = self._chained(predictions)
         abstained = [{"tool": one.tool, "reason": one.reason} for one in abstentions]
         self._launch(turn, predictions, abstained)
         self._sharpener = self.predictor.sharpener(self.toolbox.traits())
+
+    def _to_warm(self) -> list[Prediction]:
+        """Calls that change something, as far as a decision lets them be warmed up for: as likely as they are next."""
+        warming = {name: box for name, box in self.toolbox.items() if box.tool.warms_by and box.traits.changes_world}
+        tools = {name for name, box in warming.items() if self.permits.only_warms(box.record)}
+        if not tools:
+            return []
+        likely, _ = self.predictor.predict(CANDIDATES)
+        return [
+            replace(one, probability_before_write=one.probability)
+            for one in likely
+            if one.call.tool in tools and self._spec_of(one).effect != SideEffect.NONE
+        ]
+
+    def _spec_of(self, prediction: Prediction) -> JobSpec:
+        return self.toolbox[prediction.call.tool].spec_of(prediction.call.arguments)
 
     def _check_served(self) -> None:
         served, self._to_check = self._to_check, []
@@ -226,7 +244,7 @@ class Forecast:
         box = self.toolbox.get(prediction.call.tool)
         if box is None or prediction.probability_before_write < MIN_PROBABILITY:
             return False
-        spec = box.spec_of(prediction.call.arguments)
+        spec = self._spec_of(prediction)
         return spec.effect == SideEffect.NONE and self._offers[spec.fingerprint] < MOST_OFFERS
 
     def _take_refuted(self, sharpener: Sharpener) -> list[ToolJob]:
@@ -256,7 +274,7 @@ class Forecast:
         held = [fingerprint for fingerprint, reason in launched.refused.items() if reason == Refused.ALREADY_HELD]
         self._offers |= Counter(dict.fromkeys([*held, *(job.fingerprint for job in launched.jobs)], MOST_OFFERS))
         self._launched = dict(list(self._launched.items())[-MOST_WATCHED:])
-        self._launched |= {job.fingerprint: job for job in launched.jobs}
+        self._launched |= {job.fingerprint: job for job in launched.jobs if not job.transformed}
 
     def _judge(
         self, turn: int, predictions: Sequence[Prediction], abstained: Sequence[Mapping[str, Any]]
@@ -266,26 +284,19 @@ class Forecast:
         offers: list[Offer] = []
         declined: list[Mapping[str, Any]] = []
         for prediction in predictions:
-            spec = self.toolbox[prediction.call.tool].spec_of(prediction.call.arguments)
-            against = self.permits.against(spec)
-            self._reasons[spec.fingerprint] = against or "the world or a decision moved meanwhile"
-            if against:
+            box, spec = self.toolbox[prediction.call.tool], self._spec_of(prediction)
+            early = self.permits.early(box, spec)
+            if isinstance(early, str):
+                self._reasons[spec.fingerprint] = early
                 self._offers[spec.fingerprint] = MOST_OFFERS
-                declined.append(_declined(prediction, against))
-            else:
-                self._offers[spec.fingerprint] += prediction.probability_before_write >= MIN_PROBABILITY
-                offers.append(self._offer(prediction, spec, patterns.get(prediction.pattern)))
+                declined.append(_declined(prediction, early))
+                continue
+            self._reasons[spec.fingerprint] = ONLY_WARMS if early.transformed else MOVED
+            self._offers[spec.fingerprint] += prediction.probability_before_write >= MIN_PROBABILITY
+            traits = box.warming_traits if early.transformed else box.traits
+            pattern_id = patterns.get(prediction.pattern)
+            offers.append(Offer.of(prediction, early, traits, self.permits.capacity(box), pattern_id))
         return Forecasted(turn, epoch, offers, declined, abstained)
-
-    def _offer(self, prediction: Prediction, spec: JobSpec, pattern_id: int | None) -> Offer:
-        box = self.toolbox[prediction.call.tool]
-        return Offer(
-            bid=bid_for(prediction, box.traits, spec.fingerprint),
-            spec=self.permits.limited(spec),
-            traits=box.traits,
-            pattern_id=pattern_id,
-            capacity=self.permits.capacity(box),
-        )
 
 
 def _declined(prediction: Prediction, reason: str) -> dict[str, Any]:

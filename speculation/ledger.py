@@ -15,14 +15,15 @@ from speculation.engine.scheduling import Refused
 from speculation.exchanged import NOTHING_NEW
 from speculation.figures import CallFigures, Figures, compute, lead_seconds
 from speculation.models import Session, SessionFigures, ToolFigures, ToolJob
-from speculation.permits import NOTHING_RUNS_EARLY
+from speculation.offers import ADMITTED
+from speculation.permits import NO_WARM_UP, NOTHING_RUNS_EARLY
 from speculation.queries import usual_of
 from speculation.spans import Run, WorkKey, work_key
 from speculation.story import Story
 from speculation.verdicts import WRITING
 
 MOST_AT_ONCE = 20
-NOT_FOR_ITS_DECISION = {str(reason) for reason in Refused if reason != Refused.NOT_APPROVED} | {"admitted", NOTHING_NEW}
+NOT_FOR_ITS_DECISION = {str(reason) for reason in Refused if reason != Refused.NOT_APPROVED} | {ADMITTED, NO_WARM_UP, NOTHING_NEW}
 """Verdicts on a candidate that say nothing of what a decision would let run: it would do so anyway, or never."""
 
 
@@ -115,7 +116,7 @@ def tool_sums(story: Story, figures: Figures) -> dict[str, dict[str, Any]]:
     calls: dict[str, list[CallFigures]] = defaultdict(list)
     for call in figures.calls:
         calls[call.call.tool].append(call)
-    launched = [run for run in story.runs.values() if run.ran_ahead]
+    launched = [run for run in story.runs.values() if run.ran_ahead and not run.is_warm_up]
     names = {*calls, *(run.tool for run in launched), *(tool for tool, _ in held_back)}
     return {
         name: {

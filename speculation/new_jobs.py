@@ -16,6 +16,9 @@ from tools.base import SideEffect, ToolResult
 _ASKED_BEFORE = (
     "(SELECT count(*) FROM speculation_tooljob WHERE session_id = %s AND fingerprint = %s AND call_id IS NOT NULL)"
 )
+_WARMED = """EXISTS (
+    SELECT FROM speculation_tooljob WHERE session_id = %s AND fingerprint = %s AND transformed
+        AND status IN ('succeeded', 'discarded') AND expires_at > statement_timestamp())"""
 _LATER = "statement_timestamp() + %s * interval '1 second'"
 
 
@@ -37,6 +40,8 @@ def request(log: SessionLog, spec: JobSpec, call_id: str, *, started_by: str = "
     """
     job = _new(log, spec, call_id=call_id, policy_version=spec.tool.policy_version)
     computed = {"repeat": (_ASKED_BEFORE, [job.session_id, job.fingerprint])}
+    if spec.warmed_by:
+        computed["warmed"] = (_WARMED, [job.session_id, spec.warmed_by])
     if started_by:
         job.worker = started_by
         computed |= _running(job, 0.0)
@@ -84,6 +89,7 @@ def speculate(log: SessionLog, spec: JobSpec, guess: Guess) -> ToolJob | None:
         probability=guess.probability,
         utility=guess.utility,
         policy_version=guess.policy_version,
+        transformed=spec.transformed,
     )
     computed = {
         "repeat": (_ASKED_BEFORE, [job.session_id, job.fingerprint]),
@@ -141,6 +147,8 @@ def _made_of(spec: JobSpec, **fields: Any) -> ToolJob:
 
 
 def tell_queued(log: SessionLog, job: ToolJob, **more: Any) -> None:
+    if job.transformed:
+        more["warm_up"] = True
     log.append(
         "job_queued",
         job=str(job.pk),

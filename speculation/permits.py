@@ -12,14 +12,15 @@ from speculation import rows
 from speculation.breakers_open import first_against, open_now, refusal
 from speculation.effects import reaches_outside
 from speculation.exchanged import NOTHING_NEW, Exchanged
-from speculation.models import Approval, Arm, BreakerOpening, Session, ToolRecord
+from speculation.models import Approval, ApprovalLevel, Arm, BreakerOpening, Session, ToolRecord
 from speculation.processors import cost_of
 from speculation.slack import Capacity
 from speculation.specs import START_WITHIN_SECONDS, JobSpec
 from speculation.toolbox import BoxedTool, Toolbox
-from speculation.verdicts import is_speculable, newest_approval
+from speculation.verdicts import Verdict, is_speculable, newest_approval
 
 _TOOLS = f"SELECT {rows.columns(ToolRecord)} FROM speculation_toolrecord WHERE id = ANY(%s)"
+NO_WARM_UP = "no warm-up for these arguments"
 NOTHING_RUNS_EARLY = ": nothing runs early"
 """Of an arm that only predicts, in which a decision would let the call run."""
 
@@ -57,8 +58,8 @@ class Permits:
         self._openings = list(open_now()) if is_any_open else []
         return int(epoch)
 
-    def against(self, spec: JobSpec) -> str:
-        """The first reason against running this before it is asked for; empty if there is none."""
+    def verdict_on(self, spec: JobSpec) -> Verdict:
+        """May this run before it is asked for, or its warm-up, and if not, the first reason against."""
         verdict = is_speculable(
             spec.tool,
             self._approvals.get(spec.tool.pk),
@@ -70,8 +71,25 @@ class Permits:
             broken=refusal(first_against(self._openings, spec.tool.pk, self._session.agent_id)),
         )
         if verdict.allowed and self._session.arm != Arm.ON:
-            return f"{self._session.arm}{NOTHING_RUNS_EARLY}"
-        return self._against_telling(spec) if verdict.allowed else verdict.reason
+            return replace(verdict, allowed=False, reason=f"{self._session.arm}{NOTHING_RUNS_EARLY}")
+        return verdict
+
+    def only_warms(self, record: ToolRecord) -> bool:
+        """True if the decision about the tool is about its warm-up alone, as of the last refresh; the first is made here."""
+        if record.pk not in self._approvals:
+            self.refresh()
+        approval = self._approvals.get(record.pk)
+        return approval is not None and approval.level == ApprovalLevel.TRANSFORMED
+
+    def early(self, box: BoxedTool, spec: JobSpec) -> JobSpec | str:
+        """What may run before the call is asked for, itself or its warm-up, or the first reason against both."""
+        verdict = self.verdict_on(spec)
+        if not verdict.allowed:
+            return verdict.reason
+        early = box.warm_up_of(spec.arguments) if verdict.only_warms else spec
+        if early is None:
+            return NO_WARM_UP
+        return self._against_telling(early) or self._limited(early)
 
     def _against_telling(self, spec: JobSpec) -> str:
         """What leaves this installation early is nothing new to whom it goes to, unless the decision says so."""
@@ -80,7 +98,7 @@ class Permits:
             return ""
         return "" if self.exchanged.knows(spec.tool.server, spec.arguments) else NOTHING_NEW
 
-    def limited(self, spec: JobSpec) -> JobSpec:
+    def _limited(self, spec: JobSpec) -> JobSpec:
         """The job with the lifetime that the decision allows its result."""
         approval = self._approvals.get(spec.tool.pk)
         if approval is None:

@@ -26,7 +26,7 @@ from speculation.decisions import newest_decisions, standing_ones
 from speculation.giving_up import give_up
 from speculation.models import AgentProfile, Approval, ApprovalLevel, AuditEntry, ToolJob, ToolRecord
 from speculation.terms import against_declaration, against_level, against_reason, against_terms
-from speculation.verdicts import RUNNING_LEVELS, newest_approval
+from speculation.verdicts import LET_SOMETHING_RUN, newest_approval
 from tools.base import Tool
 
 _DECLARED_NOTHING = {"reads_only_by": "", "reads_only_hash": ""}
@@ -202,7 +202,7 @@ def _standing(tool: ToolRecord) -> list[Approval]:
 
 def _newest_that_runs(tool: ToolRecord) -> Approval | None:
     """The newest decision that still lets some agent run the tool early."""
-    return next((one for one in _standing(tool) if one.level in RUNNING_LEVELS), None)
+    return next((one for one in _standing(tool) if one.level in LET_SOMETHING_RUN), None)
 
 
 def distrust(tool: ToolRecord, why: str) -> None:

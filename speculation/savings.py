@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 
-from speculation.figures import WASTE_REASONS
 from speculation.models import Arm, Origin, Session, SessionFigures, ToolFigures
 from speculation.totals import Effect, Minutes, Totals, binned, measured_effect
+from speculation.waste import WASTE_REASONS
 
 COUNTED = (Origin.TASK, Origin.DEMO)
 """Real tasks. Those of learning and replays would tell of themselves, not of what agents did."""

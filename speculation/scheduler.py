@@ -6,7 +6,7 @@ that the call is a part of; else a job is requested, for which the least useful 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -16,16 +16,16 @@ from django.db import transaction
 from speculation import breakers_open, events, jobs, locks, new_jobs, processors, slack
 from speculation.asked import AskedCall
 from speculation.engine.scheduling import Refused, Slack, Verdict, admit
-from speculation.engine.types import Prediction, ToolTraits
-from speculation.engine.utility import Bid
+from speculation.engine.types import Prediction
 from speculation.events import SessionLog
 from speculation.jobs import POOL
 from speculation.known_jobs import known_jobs
 from speculation.leases import owner
 from speculation.models import EventRecord, JobStatus, ToolJob, ToolRecord, WorkerPool
+from speculation.offers import ADMITTED, WARMED_UP, Forecasted, Launched, Offer
 from speculation.preemption import make_room
-from speculation.slack import Budget, Capacity
-from speculation.specs import START_WITHIN_SECONDS, Guess, JobSpec
+from speculation.slack import Budget
+from speculation.specs import START_WITHIN_SECONDS, Guess
 from speculation.worker import enqueue
 from tools.base import SideEffect
 
@@ -46,37 +46,6 @@ WHY_UNSERVED: Mapping[str, str] = {
 NOT_WAITED_FOR = "quicker in place"
 """A guess that no worker has begun, of a call that takes less time than to wait for one."""
 NOT_IN_WHOLE = "the whole did not give this part"
-
-@dataclass(frozen=True)
-class Offer:
-    """A bid with the job that it would become. The policy allowed it when the tool's version was the spec's."""
-
-    bid: Bid
-    spec: JobSpec
-    traits: ToolTraits
-    pattern_id: int | None
-    capacity: Capacity
-
-
-@dataclass(frozen=True)
-class Launched:
-    """What a forecast came to: the jobs that were made, and for every refused offer, by fingerprint, the reason."""
-
-    jobs: Sequence[ToolJob] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
-    pool_free_slots: int | None = None
-    """Free for anybody's guess, before these; None where nobody looked."""
-
-
-@dataclass(frozen=True)
-class Forecasted:
-    """All that a turn's prediction came to: what may run, what may not and why, and what stayed vague and why."""
-
-    turn: int
-    epoch: int
-    offers: Sequence[Offer]
-    declined: Sequence[Mapping[str, Any]] = ()
-    abstained: Sequence[Mapping[str, Any]] = ()
 
 
 def serve(session_id: UUID, attempt: int, asked: Sequence[AskedCall]) -> list[ToolJob]:
@@ -249,8 +218,8 @@ def _word(verdict: Verdict, made: Mapping[str, ToolJob]) -> str:
     """What became of a bid. One may be admitted in vain: what it was to replace has begun, or its call was tried before."""
     if verdict.refused:
         return str(verdict.refused)
-    if verdict.bid.fingerprint in made:
-        return "admitted"
+    if job := made.get(verdict.bid.fingerprint):
+        return WARMED_UP if job.transformed else ADMITTED
     return str(Refused.NO_FREE_SLOT if verdict.preempt is not None else Refused.ALREADY_HELD)
 
 

@@ -51,6 +51,8 @@ class Run:
     utility: float | None = None
     pattern: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    is_warm_up: bool = False
+    """True if it is no run of the call: it makes the call quicker and answers nobody."""
     first_started_at: float | None = None
     started_at: float | None = None
     ended_at: float | None = None

@@ -19,7 +19,8 @@ class JobSpec:
 
     `pool_id`: whose slot it takes; None for a call that its session's own worker runs in place. `scope`: the state
     that it shares with other sessions; empty where it knows only its session's own world. `max_parallel`: calls of the
-    tool that the other side bears at once.
+    tool that the other side bears at once. `warmed_by`: the fingerprint of the warm-up for this call, empty without one.
+    `transformed`: it is such a warm-up itself.
     """
 
     tool: ToolRecord
@@ -32,6 +33,8 @@ class JobSpec:
     ttl_seconds: float = 60.0
     scope: str = ""
     max_parallel: int = 4
+    warmed_by: str = ""
+    transformed: bool = False
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,7 @@ def _job_queued(story: Story, at: float, payload: Mapping[str, Any]) -> None:
         utility=payload.get("utility"),
         pattern=str(payload.get("pattern") or ""),
         sources=payload.get("sources") or {},
+        is_warm_up=bool(payload.get("warm_up")),
         call_id=payload.get("call_id") or "",
     )
 

@@ -6,10 +6,10 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
-from speculation.effects import needs_declaration, reaches_outside, tells_by_call, veto
+from speculation.effects import needs_declaration, reaches_outside, tells_by_call, veto, warms_by
 from speculation.models import ApprovalLevel, ToolRecord
 from speculation.storable import unstorable
-from speculation.verdicts import RUNNING_LEVELS, WRITING
+from speculation.verdicts import LET_SOMETHING_RUN, WRITING
 from tools.base import SideEffect
 
 LONGEST_TTL_SECONDS = 86_400
@@ -19,10 +19,11 @@ DECIDABLE_LEVELS = tuple(level for level in ApprovalLevel if level != ApprovalLe
 
 
 def offered_levels(tool: ToolRecord) -> tuple[ApprovalLevel, ...]:
-    """What a page offers. No tool has a dry run yet, so none is offered transformed."""
+    """What a page offers: of a tool that writes its warm-up at most, and that only where it has one."""
     may_run = tool.effect not in WRITING and not needs_declaration(tool) and not veto(tool.definition)
+    warming = (ApprovalLevel.TRANSFORMED,) if warms_by(tool) else ()
     running = (ApprovalLevel.CANARY, ApprovalLevel.FULL) if may_run else ()
-    return (ApprovalLevel.NEVER, ApprovalLevel.SHADOW, *running)
+    return (ApprovalLevel.NEVER, ApprovalLevel.SHADOW, *warming, *running)
 
 
 def against_reason(why: str) -> str:
@@ -55,17 +56,27 @@ def against_rule(argument_rule: Mapping[str, Any]) -> str:
 def against_level(tool: ToolRecord, level: str, may_tell_outsiders: bool) -> str:
     if level not in DECIDABLE_LEVELS:
         return f"There is no level {level!r}; there are {', '.join(DECIDABLE_LEVELS)}."
-    if level not in RUNNING_LEVELS:
+    if level not in LET_SOMETHING_RUN:
         return ""
+    if against := _against_warming(tool) if level == ApprovalLevel.TRANSFORMED else _against_running(tool):
+        return against
+    if reaches_outside(tool) and not may_tell_outsiders:
+        return f"{tool.name} sends its arguments to an outside party. Allow that apart, or choose shadow."
+    return ""
+
+
+def _against_running(tool: ToolRecord) -> str:
     if tool.effect in WRITING:
         return f"{tool.name} writes: it never runs before it is asked for."
     if vetoed := veto(tool.definition):
         return f"{tool.name} never runs before it is asked for: {vetoed}."
     if needs_declaration(tool):
         return f"Nobody knows what {tool.name} does. Declare first that it only reads, or choose shadow."
-    if reaches_outside(tool) and not may_tell_outsiders:
-        return f"{tool.name} sends its arguments to an outside party. Allow that apart, or choose shadow."
     return ""
+
+
+def _against_warming(tool: ToolRecord) -> str:
+    return "" if warms_by(tool) else f"{tool.name} has no warm-up, so there is nothing of it to run transformed."
 
 
 def against_declaration(tool: ToolRecord) -> str:

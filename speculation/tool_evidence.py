@@ -7,11 +7,11 @@ from datetime import datetime
 from django.db.models import Count, F, FloatField, Sum
 from django.db.models.functions import Cast, NullIf
 
-from speculation.figures import WASTE_REASONS
 from speculation.models import Arm, ToolFigures, ToolJob, ToolRecord
 from speculation.queries import Median
 from speculation.savings import COUNTED, booked
 from speculation.shadow_savings import WINDOW
+from speculation.waste import WASTE_REASONS
 
 MOST_CALLS_SHOWN = 20
 SUMMED = (

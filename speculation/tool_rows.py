@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Avg, Count, F, Q
 from django.db.models.functions import Extract
 
-from speculation.approval_queue import judged
+from speculation.approval_queue import judged, may_run_early
 from speculation.breakers_open import first_against, open_now, refusal
 from speculation.decisions import Judged, counting_for, newest_decisions, standing_ones
 from speculation.effects import (
@@ -17,6 +17,7 @@ from speculation.effects import (
     needs_declaration,
     reaches_outside,
     tells_by_call,
+    warms_by,
 )
 from speculation.models import Approval, ApprovalLevel, BreakerOpening, ToolJob, ToolRecord, WorkerPool
 from speculation.verdicts import WRITING, Verdict, is_speculable
@@ -32,7 +33,7 @@ EFFECT_WORDS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """A tool's runs of the last seven days. `early`: those that started before anyone asked; `used`: those of them that were asked for."""
+    """A tool's runs of the last seven days, without warm-ups and checks. `early`: those that started before anyone asked; `used`: those of them that were asked for."""
 
     runs: int = 0
     mean_seconds: float | None = None
@@ -55,7 +56,16 @@ class ToolRow:
     @property
     def writes(self) -> bool:
         """True if nothing can make it run early, so that a switch would be no switch."""
-        return self.tool.effect in WRITING
+        return not may_run_early(self.tool)
+
+    @property
+    def only_warms(self) -> bool:
+        """True if nothing but its warm-up can be let run early."""
+        return self.tool.effect in WRITING and not self.writes
+
+    @property
+    def warms_by(self) -> str:
+        return warms_by(self.tool)
 
     @property
     def effect_words(self) -> str:
@@ -145,7 +155,7 @@ def _judge(tool: ToolRecord, approval: Approval | None, house: House, agent_id: 
 
 def _measure(tools: Sequence[ToolRecord], now: datetime) -> dict[int, Measured]:
     ran_early = Q(call_id=None) | Q(promoted_at__isnull=False, started_at__lt=F("promoted_at"))
-    recent = ToolJob.objects.filter(tool__in=tools, created_at__gte=now - MEASURED_OVER)
+    recent = ToolJob.objects.filter(tool__in=tools, transformed=False, created_at__gte=now - MEASURED_OVER)
     finished = recent.filter(started_at__isnull=False, ended_at__isnull=False)
     rows = (
         finished.order_by()

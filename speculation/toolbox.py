@@ -1,7 +1,8 @@
 """What one session's agent may use: each tool's record, its code, and what a call of it becomes as a job."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +15,8 @@ from speculation.jobs import POOL
 from speculation.models import AgentProfile, ToolRecord
 from speculation.specs import JobSpec
 from speculation.worker import find_tool
-from tools.base import SideEffect, Tool, ToolCall
+from tools.arguments import validate
+from tools.base import SideEffect, Tool, ToolCall, ToolError, canonical_json
 
 MEASURED_FROM_RUNS = 5
 """From so many runs on, a tool's measured mean replaces the duration it declares."""
@@ -53,7 +55,43 @@ class BoxedTool:
             ttl_seconds=policy.ttl_seconds,
             scope=policy.scope,
             max_parallel=policy.max_parallel,
+            warmed_by=self._fingerprint_of_warm_up(warming) if (warming := self._warm_up_of(arguments)) else "",
         )
+
+    def warm_up_of(self, arguments: Mapping[str, Any]) -> JobSpec | None:
+        """The job that warms up for a call with these arguments, and answers nobody; None where there is none."""
+        warming = self._warm_up_of(arguments)
+        if warming is None:
+            return None
+        return replace(
+            self.spec_of(arguments),
+            pool_id=POOL,
+            arguments=warming,
+            fingerprint=self._fingerprint_of_warm_up(warming),
+            effect=SideEffect.NONE,
+            expected_seconds=self.tool.policy.warm_up_seconds,
+            warmed_by="",
+            transformed=True,
+        )
+
+    def _warm_up_of(self, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        if not self.tool.warms_by:
+            return None
+        try:
+            validate(self.tool, arguments)
+            return self.tool.warm_up_of(arguments)
+        except ToolError:
+            return None
+
+    def _fingerprint_of_warm_up(self, warming: Mapping[str, Any]) -> str:
+        """Equal to no call's, so that it can serve none."""
+        return hashlib.sha256(f"warm up {self.record.name}\n{canonical_json(warming)}".encode()).hexdigest()
+
+    @property
+    def warming_traits(self) -> ToolTraits:
+        """Of its warm-ups, which the engine weighs like reads that take and spare what the tool declares."""
+        seconds = self.tool.policy.warm_up_seconds
+        return replace(self.traits, reads_only=True, reads_call=None, expected_seconds=seconds)
 
     def part_of(self, arguments: Mapping[str, Any]) -> Part | None:
         """The call as a part that a whole may serve, where the tool says that it is one and how it is cut out."""

@@ -15,16 +15,23 @@ from speculation.models import AgentProfile, Approval, ApprovalLevel, ToolRecord
 from tools.base import SideEffect
 
 RUNNING_LEVELS = (ApprovalLevel.CANARY, ApprovalLevel.FULL)
+LET_SOMETHING_RUN = (*RUNNING_LEVELS, ApprovalLevel.TRANSFORMED)
+ONLY_WARMS = "only its warm-up"
+"""What limits a call whose tool may be warmed up for it, and nothing else."""
 WRITING = (SideEffect.WRITE, SideEffect.IDEMPOTENT_WRITE)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a call may run before it is asked for. `reason`: the first one against, or what limits it."""
+    """Whether a call may run before it is asked for. `reason`: the first one against, or what limits it.
+
+    `only_warms`: not the call itself, only its warm-up, which changes nothing and answers nobody.
+    """
 
     allowed: bool
     reason: str = ""
     approval: Approval | None = None
+    only_warms: bool = False
 
 
 def newest_approval(tool: ToolRecord, agent: AgentProfile | None) -> Approval | None:
@@ -52,14 +59,17 @@ def is_speculable(
     `effect`: of this very call. `arguments`: None asks about the tool as a whole. `canary_draw`: in [0, 1), one for a
     session's life. `broken`: what breakers_open has against it.
     """
+    only_warms = approval is not None and approval.level == ApprovalLevel.TRANSFORMED
     against = (
-        _against_effect(effect)
+        ("" if only_warms else _against_effect(effect))
         or _against_approval(tool, approval, canary_draw, now)
         or _against_now(tool, pool, broken)
         or _against_arguments(approval, arguments)
     )
     if against:
         return Verdict(False, against, approval)
+    if only_warms:
+        return Verdict(True, ONLY_WARMS, approval, only_warms=True)
     if approval is not None and approval.level == ApprovalLevel.CANARY:
         return Verdict(True, f"canary {approval.canary_percent} %", approval)
     return Verdict(True, "", approval)
@@ -82,7 +92,7 @@ def _against_approval(tool: ToolRecord, approval: Approval | None, canary_draw: 
         return "definition changed since its approval"
     if approval.expires_at is not None and approval.expires_at <= now:
         return "approval expired"
-    if approval.level not in RUNNING_LEVELS:
+    if approval.level not in LET_SOMETHING_RUN:
         return f"only {approval.level}"
     if approval.level == ApprovalLevel.CANARY and canary_draw * 100 >= approval.canary_percent:
         return f"not in the canary of {approval.canary_percent} %"

@@ -35,7 +35,7 @@ from speculation.verification import difference
 from speculation.yielding import low_priority, raise_all
 from tools import catalog
 from tools.base import SideEffect, Tool, ToolContext, ToolResult, ToolStopped
-from tools.running import execute
+from tools.running import execute, warm_up
 
 logger = logging.getLogger(__name__)
 
@@ -142,8 +142,8 @@ def _insist(move: Callable[[], T]) -> T:
 
 
 def _run(job: ToolJob, should_stop: Callable[[], bool]) -> ToolResult:
-    tool = find_tool(job.tool)
-    return execute(tool, job.arguments, context_for(job, should_stop))
+    run = warm_up if job.is_warm_up else execute
+    return run(find_tool(job.tool), job.arguments, context_for(job, should_stop))
 
 
 def find_tool(record: ToolRecord) -> Tool:

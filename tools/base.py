@@ -118,6 +118,8 @@ class ToolPolicy:
     tools of one scope share it. A change in one session ends what others have guessed about it."""
     ttl_seconds: float = 60.0
     """How long a speculated result may be held before it is too old to serve."""
+    warm_up_seconds: float = 0.05
+    """About how long a warm-up takes, and about what it spares the call that follows. Of no matter without one."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,8 @@ class Tool(ABC):
     """Hex SHA-256 of what the tool signs in with; empty where it does not. Other credentials may be shown other things."""
     volatile: ClassVar[frozenset[str]] = frozenset()
     """Keys anywhere in `structured` whose values differ from run to run (timings, dates)."""
+    warms_by: ClassVar[str] = ""
+    """What its warm-up does, for whoever decides whether it may run before a call was asked for; empty without one."""
 
     @abstractmethod
     def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
@@ -217,6 +221,17 @@ class Tool(ABC):
         """
         return None
 
+    def warm_up_of(self, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Arguments of the warm-up for this call, which many calls may share; None where it has none. Pure.
+
+        `arguments` fit the schema. Of what reaches an outside party the warm-up tells no more than it needs.
+        """
+        return None
+
+    def warm_up(self, arguments: Mapping[str, Any], context: ToolContext) -> None:
+        """Make a later `run` quicker and change nothing, given what `warm_up_of` returned. Raises what `run` raises."""
+        raise NotImplementedError(f"{self.name} has no warm-up.")
+
     @property
     def projects(self) -> bool:
         """False if no part is ever had of a whole: then `covers` only tells how the tool is asked."""
@@ -234,6 +249,8 @@ class Tool(ABC):
             annotations["covers"] = sorted(self.policy.covers)
         if self.policy.scope:
             annotations["scope"] = self.policy.scope
+        if self.warms_by:
+            annotations["warms_by"] = self.warms_by
         return {
             "name": self.name,
             "description": self.description,

@@ -151,6 +151,11 @@ def fetch_record(connection: Connection, table: Table, key: Any) -> dict[str, An
     return in_order(table, row[0])
 
 
+def find_record(connection: Connection, schema: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The record that `table` and `key` name. Raises ToolError where there is none."""
+    return fetch_record(connection, find_table(connection, schema, arguments["table"]), arguments["key"])
+
+
 def in_order(table: Table, record: Mapping[str, Any]) -> dict[str, Any]:
     """jsonb forgets the order of columns."""
     return {name: record[name] for name in table.columns}

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,14 +19,33 @@ MAX_INTEGER_BITS = 4096
 
 def execute(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
     """Validate, run, and make storable. Raises ToolStopped only; every other failure is a result with ok=False."""
-    try:
+
+    def run() -> ToolResult:
         validate(tool, arguments)
-        return storable(tool.run(arguments, context))
+        return tool.run(arguments, context)
+
+    return storable(_told(tool, run))
+
+
+def warm_up(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+    """Run a warm-up, whose result nobody is told. Raises ToolStopped only; a failure is a result with ok=False."""
+
+    def run() -> ToolResult:
+        tool.warm_up(arguments, context)
+        return ToolResult(ok=True, content="")
+
+    return storable(_told(tool, run))
+
+
+def _told(tool: Tool, run: Callable[[], ToolResult]) -> ToolResult:
+    """What came of it, whatever that was."""
+    try:
+        return run()
     except ToolStopped:
         raise
     except ToolError as error:
         failure = error.failure if isinstance(error, ToolFailed) else ""
-        return storable(ToolResult(ok=False, content=str(error), failure=failure))
+        return ToolResult(ok=False, content=str(error), failure=failure)
     except Exception as error:
         logger.exception("%s failed unexpectedly", tool.name)
         told = f"{tool.name} failed unexpectedly ({type(error).__name__}); try another way."

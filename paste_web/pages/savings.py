@@ -12,8 +12,9 @@ from paste_web.answer import answer
 from paste_web.csv_answers import csv_answer
 from paste_web.waterfall import waterfall
 from speculation import queries, savings
-from speculation.figures import WASTE_REASONS
 from speculation.models import AgentProfile
+from speculation.warm_ups import warm_ups_since
+from speculation.waste import WASTE_REASONS
 
 TOOL_HEAD = ["server", "tool", "calls", "started_early", "served", "hidden_seconds", "wasted_seconds"]
 
@@ -44,6 +45,7 @@ def savings_page(request: HttpRequest) -> HttpResponse:
         "steps": waterfall(totals),
         "tools": tools,
         "reasons": _reasons(tools),
+        "warm_ups": warm_ups_since(since, agent),
         "shadow": savings.shadow_of(since, agent),
         "unbooked": savings.unbooked(),
         "learning": queries.learning_sentence(),

@@ -35,6 +35,7 @@ def session_page(request: HttpRequest, session_id: UUID) -> HttpResponse:
         "is_over": view.is_over,
         "parts": {name: SafeString(parts.html(name)) for name in (*PARTS, "events")},
         "figure": parts.figure,
+        "has_warm_ups": any(run.is_warm_up for run in view.story.runs.values()),
         "tabs": TABS,
         "chosen_tab": tab if tab in TABS else TABS[0],
         "panel": panel_of(view, pick) if pick else "",

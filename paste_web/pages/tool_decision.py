@@ -18,10 +18,12 @@ from paste_web.tool_forms import DecisionForm, PinnedForm, RuleForm
 from paste_web.tool_view import tool_context
 from speculation import endings, policy
 from speculation.argument_trial import try_call, try_rule
+from speculation.effects import warms_by
 from speculation.models import AgentProfile, Approval, ApprovalLevel, ModelKind, ToolRecord
 from speculation.policy import DecisionOutdated, DecisionRefused
 from speculation.terms import offered_levels
 from speculation.tool_evidence import evidence
+from speculation.verdicts import WRITING
 
 TRIED_BY = "you"
 
@@ -113,23 +115,23 @@ def _tried(record: ToolRecord, form: RuleForm) -> dict[str, Any]:
         "call": try_call(record, decision, given["arguments"], now) if given["arguments"] is not None else None,
         "rule": try_rule(record, given["argument_rule"], agent_id, now),
         "has_rule": given["argument_rule"] is not None,
-        "meaning": _meaning(
-            record, given["agent"], given["canary_percent"] if decision.level == ApprovalLevel.CANARY else None
-        ),
+        "meaning": _meaning(record, given["agent"], decision.level, given["canary_percent"]),
     }
 
 
-def _meaning(record: ToolRecord, agent: AgentProfile | None, canary_percent: int | None) -> str:
+def _meaning(record: ToolRecord, agent: AgentProfile | None, level: str, canary_percent: int | None) -> str:
+    if level == ApprovalLevel.TRANSFORMED or record.effect in WRITING:
+        return f"Of calls that are foreseen only the warm-up can run early. {warms_by(record)}"
     seen = evidence(record, timezone.now(), agent.pk if agent else None)
-    return tool_words.meaning(seen, agent.name if agent else "", canary_percent)
+    share = canary_percent if level == ApprovalLevel.CANARY else None
+    return tool_words.meaning(seen, agent.name if agent else "", share)
 
 
 def _untried(record: ToolRecord, form: DecisionForm) -> dict[str, Any]:
     """Before anything is tried: what the form as it starts would mean."""
     agent = form.initial.get("agent")
-    is_canary = form.initial.get("level") == ApprovalLevel.CANARY
-    percent = form.fields["canary_percent"].initial if is_canary else None
-    return {"meaning": _meaning(record, agent if isinstance(agent, AgentProfile) else None, percent)}
+    level, percent = form.initial.get("level", ""), form.fields["canary_percent"].initial
+    return {"meaning": _meaning(record, agent if isinstance(agent, AgentProfile) else None, level, percent)}
 
 
 def _typed(record: ToolRecord, typed: QueryDict) -> DecisionForm:

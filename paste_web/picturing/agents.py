@@ -119,11 +119,11 @@ def decide_all(cast: Cast, approver: User, now: datetime) -> None:
     _decide(tools["read_file"], ApprovalLevel.CANARY, approver, READS, agent=agents["coding"], canary_percent=60)
     _decide(tools["fetch_page"], ApprovalLevel.SHADOW, approver, "It tells other servers what we read: shadow first.")
     _decide(
-        tools["run_command"],
+        tools["update_record"],
         ApprovalLevel.TRANSFORMED,
         approver,
-        "Its dry run lists the tests, which warms them.",
-        agent=agents["coding"],
+        "It writes, but its warm-up only reads the record.",
+        agent=agents["support"],
     )
     _decide(tools["query_table"], ApprovalLevel.NEVER, approver, "Its queries may be slow, and the database is shared.")
     for name in ("lookup_customer", "list_invoices", "get_invoice", "convert_currency"):

@@ -33,6 +33,7 @@ class _Job:
             "created_at": at,
             "enqueued_at": at,
             "pattern_id": payload["pattern"],
+            "transformed": bool(payload.get("warm_up")),
         }
         if payload["speculative"]:
             self.fields |= {name: payload[name] for name in ("probability", "utility")}
@@ -86,10 +87,23 @@ def _jobs(session: Session, tools: Mapping[str, ToolRecord], lines: Iterable[Lin
             pool_id=POOL,
             fingerprint=_fingerprint(job.fields["tool"].name, job.fields["arguments"]),
             policy_version=job.fields["tool"].policy_version,
+            warmed=_is_warmed(job, jobs.values()),
             **job.fields,
         )
         for key, job in jobs.items()
     ]
+
+
+def _is_warmed(job: _Job, jobs: Iterable[_Job]) -> bool:
+    """What the product notes when a call is asked for: a warm-up for it had ended."""
+    own = job.fields
+    return own["call_id"] is not None and any(
+        other.fields["transformed"]
+        and other.fields["tool"] == own["tool"]
+        and other.fields["arguments"].items() <= own["arguments"].items()
+        and other.fields.get("ended_at", own["created_at"]) < own["created_at"]
+        for other in jobs
+    )
 
 
 def _follow(jobs: dict[str, _Job], tools: Mapping[str, ToolRecord], line: Line, at: datetime) -> None:

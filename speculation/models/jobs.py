@@ -63,7 +63,7 @@ class ToolJob(models.Model):
     arguments = models.JSONField(default=dict)
     fingerprint = models.CharField(max_length=64)
     effect = models.CharField(max_length=32, help_text="Of this very call.")
-    transformed = models.BooleanField(default=False, help_text="A dry run or a check; never served.")
+    transformed = models.BooleanField(default=False, help_text="A warm-up or a check; never served.")
     verifies = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="checks",
         help_text="The promoted job whose result this run checks.",
@@ -74,6 +74,7 @@ class ToolJob(models.Model):
     repeat = models.PositiveIntegerField(default=0, help_text="How often the session had asked for this call before.")
     status = models.CharField(max_length=16, choices=JobStatus, default=JobStatus.QUEUED)
     call_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001  (null: nobody asked yet)
+    warmed = models.BooleanField(default=False, help_text="A warm-up for it had ended when it was asked for.")
     in_part = models.BooleanField(default=False, help_text="Its call asked for a part: the answer is cut out.")
     attempt = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -141,6 +142,7 @@ class ToolJob(models.Model):
             models.Index(fields=["session", "fingerprint"], name="job_by_work"),
             models.Index(fields=["lease_until"], name="job_recovery", condition=Q(status="running")),
             models.Index(fields=["tool", "-created_at"], name="job_by_tool"),
+            models.Index(fields=["created_at"], name="job_warm_up", condition=Q(transformed=True, verifies=None)),
             models.Index(fields=["scope"], name="job_changing_a_scope", condition=~Q(scope="") & ~Q(effect="none")),
         ]
 
@@ -150,3 +152,8 @@ class ToolJob(models.Model):
     @property
     def is_speculative(self) -> bool:
         return self.call_id is None
+
+    @property
+    def is_warm_up(self) -> bool:
+        """True if it is no run of the call, only of what makes the call quicker."""
+        return self.transformed and self.verifies_id is None

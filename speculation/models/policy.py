@@ -44,7 +44,7 @@ class ApprovalLevel(models.TextChoices):
     NEVER = "never", "never"
     SHADOW = "shadow", "shadow: predict, run nothing"
     CANARY = "canary", "canary: a share of sessions"
-    TRANSFORMED = "transformed", "transformed: a dry run that warms"
+    TRANSFORMED = "transformed", "transformed: its warm-up alone"
     FULL = "full", "full"
     REVIEW = "review", "needs review"
 

@@ -13,6 +13,7 @@ from django.contrib.auth.models import AnonymousUser
 from paste_web import heartbeat, live
 from paste_web.asgi import application
 from paste_web.live import SessionConsumer, SessionsConsumer, after_of
+from speculation.bells import GATHER_FOR_LIST_SECONDS
 from tests.paste_web.stored_sessions import a_user, append, ring, store
 from tests.paste_web.test_redaction import SECRET, store_secretive
 from tests.speculation.written_log import WrittenLog, example
@@ -225,6 +226,7 @@ def test_another_sites_page_cannot_open_a_socket():
 
 def test_the_list_hears_which_sessions_changed():
     session = store(WrittenLog(example()[:HALF]))
+    time.sleep(GATHER_FOR_LIST_SECONDS + 0.1)  # what an earlier test rang is told before we listen
 
     async def listen():
         communicator = WebsocketCommunicator(SessionsConsumer.as_asgi(), "/ws/sessions/")

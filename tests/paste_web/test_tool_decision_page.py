@@ -1,5 +1,6 @@
 """One tool's page: what is shown of it, what has to be said before a decision, and trying a rule before it is stored."""
 
+from html import unescape
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
+from speculation import policy
 from speculation.models import (
     AgentProfile,
     Approval,
@@ -20,6 +22,7 @@ from speculation.models import (
 )
 from tests.paste_web.deciding import PAGE, a_tool, chip_of, decide, decision
 from tests.paste_web.stored_sessions import a_user, an_agent
+from tools import catalog
 
 pytestmark = pytest.mark.django_db
 
@@ -203,3 +206,28 @@ def book(agent: AgentProfile, tool: ToolRecord, **figures: Any) -> None:
     own = ("calls", "eligible_calls", "failed_calls", "launches", "hits", "would_launches", "would_hits")
     own_zeros = dict.fromkeys(own, 0) | dict.fromkeys(("hidden_seconds", "wasted_seconds", "would_hide_seconds"), 0.0)
     ToolFigures.objects.create(session=session, tool=tool, **{**own_zeros, **figures})
+
+
+def test_of_a_tool_that_writes_its_warm_up_can_be_decided_and_the_page_says_what_that_does(operator: Client) -> None:
+    update = policy.register_tool("builtin", catalog.BUILTIN["update_record"])
+    address = "/tools/builtin/update_record/"
+    page = operator.get(address)
+    levels = [level for level, _label in page.context["form"].fields["level"].choices]
+    assert levels == ["never", "shadow", "transformed"] and update.definition["annotations"]["warms_by"] in text_of(page)
+    tried = operator.post(f"/tools/{update.pk}/try/", decision(update, level="transformed", arguments=A_REFUND))
+    assert "Allowed</span>: only its warm-up." in tried.content.decode()
+    assert "only the warm-up can run early" in tried.content.decode()
+    refused = operator.post(address, decision(update, level="full"))
+    assert refused.status_code == 422 and not Approval.objects.exists()
+    done = operator.post(address, decision(update, level="transformed"), follow=True)
+    assert "Transformed: only its warm-up runs early. It was not warmed up in the last 7 days." in text_of(done)
+    assert chip_of(update) == "On: only its warm-up" and done.context["row"].may_be_revoked
+    operator.post(f"/tools/{update.pk}/revoke/")
+    assert chip_of(update) == "Off: writes: not eligible"
+
+
+def text_of(answer: Any) -> str:
+    return str(unescape(answer.content.decode()))
+
+
+A_REFUND = '{"table": "refunds", "key": "r1", "values": {"status": "settled"}}'

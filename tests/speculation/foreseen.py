@@ -12,6 +12,8 @@ from speculation.policy import decide, register_tool
 from tools import catalog
 from tools.base import ToolCall
 
+WRITING = ("write_file", "update_record")
+
 
 class Foreseen(SessionPredictor):
     """A predictor that was told what to say."""
@@ -24,7 +26,7 @@ class Foreseen(SessionPredictor):
     def predict(self, k: int, only_reads: bool = False) -> tuple[list[Prediction], list[Abstention]]:
         if self.fails:
             raise RuntimeError("this predictor is broken")
-        reads = [p for p in self.predictions if not only_reads or p.call.tool != "write_file"]
+        reads = [p for p in self.predictions if not only_reads or p.call.tool not in WRITING]
         return reads[:k], []
 
     def tool_chances(self) -> dict[str, float]:

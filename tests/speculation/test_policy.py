@@ -106,8 +106,6 @@ def test_each_reason_against_is_told_in_its_turn(read_tool: ToolRecord, pool: An
     assert verdict_on(read_tool, effect="unknown") == "effect unknown: not eligible"
     decide(read_tool, "shadow")
     assert verdict_on(read_tool) == "only shadow"
-    decide(read_tool, "transformed")
-    assert verdict_on(read_tool) == "only transformed"
     decide(read_tool, expires_at=NOW)
     assert verdict_on(read_tool) == "approval expired"
     assert verdict_on(read_tool, now=NOW - timedelta(seconds=1)) == ""

@@ -15,7 +15,7 @@ from tools.addresses import is_public
 from tools.base import ToolContext, ToolResult, ToolStopped
 from tools.builtin import fetch_page
 from tools.catalog import BUILTIN
-from tools.running import execute
+from tools.running import execute, warm_up
 
 HTML = """<!doctype html><html><head><title>On
  Granite</title><style>p {}</style></head><body><h1>Granite</h1><script>evil()</script>
@@ -86,6 +86,11 @@ class _Site(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    opened: list[Any] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.opened.append(client_address)
+        super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A reader that hangs up early is what some tests want."""
@@ -259,3 +264,25 @@ def test_a_stopped_fetch_returns_at_once(allowed: ToolContext, site: str) -> Non
     with pytest.raises(ToolStopped):
         ask(dataclasses.replace(allowed, should_stop=stop.is_set), f"http://{site}/slow")
     assert time.monotonic() - began_at < 0.2 + 0.2
+
+
+def test_a_warm_up_opens_a_connection_to_the_host_and_asks_it_for_nothing(allowed: ToolContext, site: str) -> None:
+    tool = BUILTIN["fetch_page"]
+    warming = tool.warm_up_of({"url": f"http://{site}/page?token=1"})
+    assert warming == {"host": f"http://{site}"}, "it tells nobody which page"
+    _Server.opened.clear()
+    assert warm_up(tool, warming, allowed).ok
+    assert ask(allowed, f"http://{site}/page").ok
+    assert len(_Server.opened) == 2, "the warm-up's connection came before that of the call"
+    assert [path for _, path in _Site.asked] == ["/page"]
+
+
+def test_a_warm_up_reaches_no_further_than_the_call(context: ToolContext, site: str) -> None:
+    result = warm_up(BUILTIN["fetch_page"], {"host": f"http://{site}"}, context)
+    assert not result.ok and "not a public address" in result.content
+
+
+def test_a_warm_up_of_a_host_that_does_not_answer_is_a_failure_of_its_own(context: ToolContext) -> None:
+    nobody = dataclasses.replace(context, allowed_private_hosts=frozenset({"127.0.0.1:1"}))
+    result = warm_up(BUILTIN["fetch_page"], {"host": "http://127.0.0.1:1"}, nobody)
+    assert (result.ok, result.failure) == (False, "unreachable") and "cannot be reached" in result.content

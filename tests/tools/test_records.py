@@ -13,7 +13,7 @@ import pytest
 from tools.base import ToolContext, ToolResult, ToolStopped
 from tools.catalog import BUILTIN
 from tools.records import STATEMENT_TIMEOUT_SECONDS
-from tools.running import execute
+from tools.running import execute, warm_up
 
 
 def ask(context: ToolContext, tool: str, **arguments: Any) -> ToolResult:
@@ -201,3 +201,21 @@ def _seconds(context: ToolContext, key: str) -> float:
     began_at = time.monotonic()
     assert ask(context, "get_record", table="customers", key=key).ok
     return time.monotonic() - began_at
+
+
+def test_the_warm_up_of_a_change_reads_its_record_and_changes_nothing(records_context: ToolContext) -> None:
+    tool, values = BUILTIN["update_record"], {"status": "sent"}
+    before = ask(records_context, "get_record", table="orders", key=1).content
+    warming = tool.warm_up_of({"table": "orders", "key": 1, "values": values})
+    assert warming == {"table": "orders", "key": 1}, "guesses at other values share it"
+    assert warm_up(tool, warming, records_context) == ToolResult(ok=True, content="")
+    assert ask(records_context, "get_record", table="orders", key=1).content == before
+    none = warm_up(tool, {"table": "orders", "key": 99}, records_context)
+    assert not none.ok and "no record" in none.content
+
+
+def test_a_tool_without_a_warm_up_says_so(context: ToolContext) -> None:
+    tool = BUILTIN["get_record"]
+    assert (tool.warms_by, tool.warm_up_of({"table": "orders", "key": 1})) == ("", None)
+    with pytest.raises(NotImplementedError, match="no warm-up"):
+        tool.warm_up({}, context)

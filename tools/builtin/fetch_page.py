@@ -1,5 +1,6 @@
 """Fetch a web page as text."""
 
+import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ MAX_TEXT_CHARACTERS = 40_000
 MAX_REDIRECTS = 5
 LIMIT_SECONDS = 20.0
 """For all of it, redirects included."""
+CONNECT_SECONDS = 5.0
 LONGEST_QUOTA_SECONDS = 7 * 86_400
 
 _HEADERS = {"User-Agent": "paste/0.1 (fetch_page)", "Accept": "text/html, text/*;q=0.9, application/json;q=0.8"}
@@ -66,7 +68,9 @@ class FetchPage(Tool):
         expected_seconds=1.5,
         timeout_seconds=LIMIT_SECONDS + 10,
         ttl_seconds=300,
+        warm_up_seconds=0.1,
     )
+    warms_by = "Looks the host's name up and opens a connection to it, which is closed again. The host learns no address of a page."
 
     def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         stand_in_for_network(self, arguments, context)
@@ -77,6 +81,37 @@ class FetchPage(Tool):
             limit_seconds=LIMIT_SECONDS,
             interrupt=fetch.gave_up.set,
         )
+
+    def warm_up_of(self, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The host alone: all its pages share it."""
+        url = _parsed(arguments["url"])
+        return {"host": f"{url.scheme}://{url.netloc.decode('ascii')}"}
+
+    def warm_up(self, arguments: Mapping[str, Any], context: ToolContext) -> None:
+        url = _parsed(arguments["host"])
+        run_stoppable(
+            lambda: _knock(url, context.allowed_private_hosts),
+            context,
+            limit_seconds=LIMIT_SECONDS,
+            interrupt=lambda: None,
+        )
+
+
+def _knock(url: httpx.URL, allowed_private_hosts: frozenset[str]) -> None:
+    """So that resolvers on the way know the host, and it is known to answer. Raises ToolError."""
+    port = _port(url)
+    for address in checked_addresses(url.raw_host.decode("ascii"), port, allowed_private_hosts):
+        try:
+            socket.create_connection((address, port), timeout=CONNECT_SECONDS).close()
+        except OSError as error:
+            failure = error
+        else:
+            return
+    raise Unreachable(f"{url} cannot be reached.") from failure
+
+
+def _port(url: httpx.URL) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
 
 
 class _Fetch:
@@ -89,7 +124,7 @@ class _Fetch:
     def follow(self, url: str) -> Page:
         """Raises ToolError. Every redirect is checked like the first address."""
         # trust_env=False: a proxy from the environment would choose the address instead of us
-        with httpx.Client(timeout=httpx.Timeout(10, connect=5), trust_env=False, headers=_HEADERS) as client:
+        with httpx.Client(timeout=httpx.Timeout(10, connect=CONNECT_SECONDS), trust_env=False, headers=_HEADERS) as client:
             for _ in range(MAX_REDIRECTS + 1):
                 answer = self._request(client, _parsed(url))
                 if isinstance(answer, Page):
@@ -99,7 +134,7 @@ class _Fetch:
 
     def _request(self, client: httpx.Client, url: httpx.URL) -> Page | str:
         """The page, or the address that it redirects to."""
-        port = url.port or (443 if url.scheme == "https" else 80)
+        port = _port(url)
         name = url.raw_host.decode("ascii")
         headers = {"Host": url.netloc.decode("ascii")}
         for address in checked_addresses(name, port, self.allowed_private_hosts):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tools.base import SideEffect, Tool, ToolContext, ToolPolicy, ToolResult
-from tools.records import as_text, fetch_record, find_table, transact
+from tools.records import as_text, find_record, transact
 from tools.schema import arguments_schema, key_value, text
 from tools.waiting import stand_in_for_network
 
@@ -24,10 +24,6 @@ class GetRecord(Tool):
     def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         stand_in_for_network(self, arguments, context)
         record = transact(
-            context,
-            lambda connection: fetch_record(
-                connection, find_table(connection, context.schema, arguments["table"]), arguments["key"]
-            ),
-            read_only=True,
+            context, lambda connection: find_record(connection, context.schema, arguments), read_only=True
         )
         return ToolResult(True, as_text(record), record)

@@ -6,7 +6,16 @@ from typing import Any
 from psycopg import Connection, sql
 
 from tools.base import SideEffect, Tool, ToolContext, ToolError, ToolPolicy, ToolResult
-from tools.records import all_equal, as_text, fetch_record, find_table, parameter, refuse_unknown_columns, transact
+from tools.records import (
+    all_equal,
+    as_text,
+    fetch_record,
+    find_record,
+    find_table,
+    parameter,
+    refuse_unknown_columns,
+    transact,
+)
 from tools.schema import arguments_schema, key_value, text, values_by_column
 
 
@@ -20,10 +29,18 @@ class UpdateRecord(Tool):
         values=values_by_column("Column to its new value; null empties it.", minProperties=1),
     )
     policy = ToolPolicy(effect=SideEffect.IDEMPOTENT_WRITE, expected_seconds=0.05, timeout_seconds=20)
+    warms_by = "Reads the record and locks nothing, so that PostgreSQL has its pages at hand."
 
     def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         record = transact(context, lambda connection: _update(connection, context.schema, arguments), read_only=False)
         return ToolResult(True, f"Updated.\n{as_text(record)}", record)
+
+    def warm_up_of(self, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Whatever it is to be set to: guesses at other values share it."""
+        return {"table": arguments["table"], "key": arguments["key"]}
+
+    def warm_up(self, arguments: Mapping[str, Any], context: ToolContext) -> None:
+        transact(context, lambda connection: find_record(connection, context.schema, arguments), read_only=True)
 
 
 def _update(connection: Connection, schema: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
