@@ -43,7 +43,7 @@ LOOKS: Mapping[str, Look] = {
     "authoritative": Look(token("authoritative"), token("authoritative"), _OVER),
     "raised": Look(token("authoritative"), token("used"), _OVER),
     "guess": Look(token("surface"), token("speculative"), token("text"), pattern="/"),
-    "warm_up": Look(CLEAR, token("speculative"), token("text"), dash="dash"),
+    "warm_up": Look(token("surface"), token("speculative"), token("text"), pattern="."),
     "used": Look(token("used"), token("used"), _OVER),
     "joined": Look(token("used"), token("used"), _OVER),
     "joined_after": Look(CLEAR, token("used"), token("text")),
@@ -105,13 +105,7 @@ def _bar_trace(state: str, bars: Sequence[Bar], tops: Mapping[str, int], look: L
         "y": [middle_of(bar, tops) for bar in bars],
         "width": [HEIGHTS[bar.lane] for bar in bars],
         "marker": marker,
-        "text": ["" for _ in bars],
-        "textposition": "inside",
-        "insidetextanchor": "start",
-        "textangle": 0,
-        "constraintext": "none",
-        "textfont": {"color": look.text, "size": 12},
-        "cliponaxis": True,
+        "meta": look.text,
         "customdata": [_custom(bar) for bar in bars],
         "hovertemplate": "%{customdata[3]}<extra></extra>",
     }
@@ -122,7 +116,7 @@ def _width(bar: Bar) -> float:
 
 
 def _custom(bar: Bar) -> list[str | int]:
-    """What the browser picks, labels (long, short) and says on hover; and how many it stands for."""
+    """What the browser picks, labels (long, short; in the trace's `meta` colour) and says on hover; how many it stands for."""
     return [bar.pick, escaped(bar.label), escaped(bar.short), _hover(bar), bar.count]
 
 

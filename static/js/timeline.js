@@ -7,7 +7,9 @@ import { coloured, onThemeChange } from "./tokens.js";
 const LEAST_PAUSE = 250;
 const LOOK_AFTER = 80; // keys that follow each other faster are one question
 const MOST_LABELS = 60;
+const MOST_WIDTHS = 5000;
 const MOST_OPEN = 20;
+const REHEARSALS = 3;
 const FOLLOWED_SECONDS = 20;
 const LEAST_SPAN = 0.01;
 const ink = document.createElement("canvas").getContext("2d");
@@ -17,9 +19,15 @@ const NARROW = matchMedia("(max-width: 700px)");
 const SHORT_NAMES = { "Tools, authoritative": "Tools", "would have run": "would run" };
 const SHIFT = { l: 78, r: 6 }; // margins under 700 px
 
+const widths = new Map();
+
 function pixels(text) {
-  ink.font = "12px system-ui, sans-serif";
-  return ink.measureText(text).width;
+  if (!widths.has(text)) {
+    if (widths.size > MOST_WIDTHS) widths.clear();
+    ink.font = "12px system-ui, sans-serif";
+    widths.set(text, ink.measureText(text).width);
+  }
+  return widths.get(text);
 }
 
 const spoken = (label) => (label ?? "").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
@@ -36,6 +44,7 @@ export class TimelineChart {
     this.frame = frame;
     this.plot = frame.querySelector(".chart");
     this.open = frame.querySelector(".open-bars");
+    this.labels = frame.querySelector(".bar-labels");
     Object.assign(this, { onPick, onRange, onLook, onMerged });
     this.range = null; // null: everything
     this.follow = false;
@@ -43,6 +52,7 @@ export class TimelineChart {
     this.picked = "";
     this.isFrozen = false;
     this.drawnAt = 0;
+    this.drawings = 0;
     this.clock = { seconds: 0, at: performance.now() };
     this.elements = new Map();
     onThemeChange(() => this.draw());
@@ -128,33 +138,50 @@ export class TimelineChart {
     layout.margin = { ...layout.margin, l: NARROW.matches ? SHIFT.l : layout.margin.l, r: NARROW.matches ? SHIFT.r : layout.margin.r };
     if (NARROW.matches) layout.yaxis.ticktext = layout.yaxis.ticktext.map((name) => SHORT_NAMES[name] ?? name.replace("Speculative", "Spec.").replace(/,.*/, ""));
     layout.xaxis.range = this.visible();
-    this.label(data, layout);
     this.mark(data);
     Plotly.react(this.plot, data, layout, CONFIG);
     this.drawnAt = performance.now();
     if (!this.isBound) this.bind();
+    if (this.drawings++ < REHEARSALS) this.rehearse();
+    this.label();
     this.grow();
     if (this.follow) this.lookAgain();
   }
 
-  /** The longest label that fits, else the shorter, else the mark alone, else none. Wider bars first, sixty at most. */
-  label(data, layout) {
-    const width = this.plot.clientWidth - layout.margin.l - layout.margin.r;
-    const [from, to] = layout.xaxis.range;
+  /** Redraws while nobody waits: the first times take twice as long, since the browser still compiles what it runs. */
+  rehearse() { (window.requestIdleCallback ?? setTimeout)(() => { if (!this.isHeld) this.draw(); }); }
+
+  /**
+   * The longest label that fits, else the shorter, else the mark alone, else none. Wider bars first, sixty at most.
+   * Elements over the chart: Plotly lays each text out by itself, which takes a third of a redraw.
+   */
+  label() {
+    const { scale, row, from, to } = this.place(this.labels);
     const wanted = [];
-    for (const trace of data) {
+    for (const trace of this.plot.data) {
       if (trace.type !== "bar") continue;
-      trace.text = trace.customdata.map(([, long, short], k) => {
-        const seen = Math.min(trace.base[k] + trace.x[k], to) - Math.max(trace.base[k], from);
-        const room = (seen / (to - from)) * width - 10;
-        const text = room > 0 ? [long, short, (long ?? "").split(" ")[0]].find((each) => each && pixels(spoken(each)) <= room) ?? "" : "";
-        if (text) wanted.push({ trace, k, room });
-        return text;
+      trace.customdata.forEach(([, long, short], k) => {
+        const start = Math.max(trace.base[k], from), room = (Math.min(trace.base[k] + trace.x[k], to) - start) * scale - 10;
+        const text = room > 0 ? [long, short, (long ?? "").split(" ")[0]].map(spoken).find((each) => each && pixels(each) <= room) : "";
+        if (text) wanted.push({ text, room, left: (start - from) * scale, top: (trace.y[k] - trace.width[k] / 2) * row, height: trace.width[k] * row, color: trace.meta });
       });
     }
-    if (wanted.length <= MOST_LABELS) return;
     wanted.sort((one, other) => other.room - one.room);
-    for (const { trace, k } of wanted.slice(MOST_LABELS)) trace.text[k] = "";
+    const shown = wanted.slice(0, MOST_LABELS);
+    while (this.labels.childElementCount > shown.length) this.labels.lastChild.remove();
+    while (this.labels.childElementCount < shown.length) this.labels.append(document.createElement("span"));
+    shown.forEach(({ text, left, top, height, color }, k) => {
+      const span = this.labels.children[k];
+      if (span.textContent !== text) span.textContent = text;
+      Object.assign(span.style, { transform: `translate(${left}px, ${top}px)`, height: `${height}px`, color });
+    });
+  }
+
+  /** Lays it over the chart's inside. Pixels a second and a row, and what range is seen. */
+  place(over) {
+    const size = this.plot._fullLayout._size, [from, to] = this.plot._fullLayout.xaxis.range;
+    Object.assign(over.style, { left: `${size.l}px`, top: `${size.t}px`, width: `${size.w}px`, height: `${size.h}px` });
+    return { from, to, scale: size.w / (to - from), row: size.h / this.figure.rows };
   }
 
   /** What is selected has a thick outline, and its links stand out. */
@@ -178,6 +205,7 @@ export class TimelineChart {
   bind() {
     this.isBound = true;
     this.plot.on("plotly_click", (event) => this.clicked(event.points[0]));
+    this.plot.on("plotly_relayouting", () => { this.label(); this.grow(); });
     this.plot.on("plotly_relayout", (change) => {
       const from = change["xaxis.range[0]"] ?? change["xaxis.range"]?.[0];
       const to = change["xaxis.range[1]"] ?? change["xaxis.range"]?.[1];
@@ -269,12 +297,8 @@ export class TimelineChart {
 
   /** Open runs, placed from margins and axis range. */
   grow() {
-    const size = this.plot._fullLayout?._size;
-    if (!size || !this.figure) return;
-    Object.assign(this.open.style, { left: `${size.l}px`, top: `${size.t}px`, width: `${size.w}px`, height: `${size.h}px` });
-    const [from, to] = this.plot._fullLayout.xaxis.range;
-    const scale = size.w / (to - from);
-    const row = size.h / this.figure.rows;
+    if (!this.plot._fullLayout?._size || !this.figure) return;
+    const { scale, row, from } = this.place(this.open);
     const open = this.figure.open.slice(-MOST_OPEN);
     for (const [key, element] of this.elements) {
       if (!open.some((bar) => bar.key === key)) { element.remove(); this.elements.delete(key); }

@@ -1,4 +1,4 @@
-"""The timeline in a real headless Chromium: pause, the two bars as minimap, level of detail, two of them on one axis."""
+"""The timeline in a real headless Chromium: pause, the two bars as minimap, level of detail, labels, two on one axis."""
 
 import json
 from typing import Any
@@ -169,3 +169,49 @@ def test_a_comparison_with_a_session_that_runs_follows_it_to_its_end(visitors: V
     until(page, f"document.querySelectorAll('.chart .bars .point').length > {bars}")
     first, second = page.locator(".strip-frame").all_inner_texts()
     assert first.replace(over.short_id, "") == second.replace(running.short_id, "")
+
+
+LABELS = """() => [...document.querySelectorAll('.bar-labels span')].map((label) => {
+  const { left, right, top } = label.getBoundingClientRect();
+  return [label.textContent, left, right, top];
+})"""
+
+
+def test_bars_are_labelled_with_what_fits_and_the_labels_move_along(visitors: Visitors, operator: User) -> None:
+    page = visitors.page(operator)
+    page.goto(f"/sessions/{store(example()).pk}/")
+    page.wait_for_selector("#chart .bars .point")
+    page.wait_for_timeout(500)  # the redraws that nobody waits for
+    chart = page.locator("#chart .nsewdrag").bounding_box()
+    assert chart is not None
+    before = page.evaluate(LABELS)
+    assert 5 < len(before) <= 60 and "turn 2" in {text for text, *_ in before}
+    for text, left, _right, _top in before:
+        assert left >= chart["x"] - 1 and text.strip()
+    moved_to = drag_left(page, chart, 60)
+    at = {text: left for text, left, *_ in before if text.startswith("turn")}
+    assert moved_to["turn 3"] == pytest.approx(at["turn 3"] - 60, abs=2), "while the drag goes on"
+    page.mouse.up()
+    for _ in range(5):
+        page.locator("#timeline").press("+")
+    longer = {text for text, *_ in page.evaluate(LABELS)}
+    assert longer and longer != {text for text, *_ in before}
+
+
+def drag_left(page: Page, chart: Any, by: int) -> dict[str, float]:
+    """Where labels stand while the chart is held."""
+    x, y = chart["x"] + chart["width"] / 2, chart["y"] + chart["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - by, y, steps=4)
+    page.wait_for_timeout(100)
+    return {text: left for text, left, *_ in page.evaluate(LABELS)}
+
+
+def test_what_is_told_on_hover_stands_above_the_labels(visitors: Visitors, operator: User) -> None:
+    page = visitors.page(operator)
+    page.goto(f"/sessions/{store(example()).pk}/")
+    page.wait_for_selector("#chart .bars .point")
+    layers = "[...document.querySelectorAll('.bar-labels, #chart .hoverlayer')].map((one) => getComputedStyle(one.closest('svg') ?? one).zIndex)"
+    labels, hover = sorted(int(z) for z in page.evaluate(layers))
+    assert labels < hover
