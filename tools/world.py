@@ -47,21 +47,34 @@ def create_world(
     Without a `database_url` only files are copied. Raises BadTemplate.
     """
     _check_schema(schema)
+    copy_files(template, root)
+    if not database_url:
+        return World(root, "", "")
+    with psycopg.connect(database_url) as connection:
+        load_records(connection, template, schema, values)
+    return World(root, schema, database_url)
+
+
+def copy_files(template: Path, root: Path) -> None:
+    """The files alone, replacing what is there."""
     shutil.rmtree(root, ignore_errors=True)
     if (template / "files").is_dir():
         shutil.copytree(template / "files", root, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
     root.mkdir(parents=True, exist_ok=True)
-    if not database_url:
-        return World(root, "", "")
+
+
+def load_records(
+    connection: Connection, template: Path, schema: str, values: Mapping[str, str] = _NO_VALUES
+) -> None:
+    """Records and documents, replacing the schema, in the transaction that the connection is in. Raises BadTemplate."""
+    _check_schema(schema)
     records = _read_json(template / "records.json", {"tables": {}})
     documents = _read_json(template / "documents.json", [])
-    with psycopg.connect(database_url) as connection:
-        _drop(connection, schema)
-        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-        for name, table in records["tables"].items():
-            _load_table(connection, sql.Identifier(schema, name), name, table)
-        _load_documents(connection, schema, documents, values)
-    return World(root, schema, database_url)
+    _drop(connection, schema)
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    for name, table in records["tables"].items():
+        _load_table(connection, sql.Identifier(schema, name), name, table)
+    _load_documents(connection, schema, documents, values)
 
 
 def remove_world(world: World) -> None:

@@ -7,14 +7,15 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from speculation import past_worlds, worlds
+from speculation import past_worlds
 from speculation.models import Session, ToolJob, ToolRecord
 from tests.paste_web.stored_sessions import store
 from tests.speculation.written_log import WrittenLog
+from tools.world import TEMPLATES, copy_files, load_records
 
 MARKER = "zx9-marker-that-must-go"
 LONG_AGO = timedelta(days=100)
@@ -51,10 +52,12 @@ def add_job(session: Session, tool: ToolRecord, **fields: Any) -> ToolJob:
 
 def give_world(session: Session) -> None:
     """A world as its tools left it: with the marker in a file, in a file's name and in its records."""
-    agent = session.agent
-    agent.world = "support"
-    worlds.prepare(session)
-    folder = past_worlds.folder_of(session.pk)
+    folder, template = past_worlds.folder_of(session.pk) / "1", TEMPLATES / "support"
+    copy_files(template, folder)
+    with transaction.atomic():
+        load_records(connection.connection, template, past_worlds.schema_of(session.pk))
+    session.world = {"root": str(folder), "schema": past_worlds.schema_of(session.pk)}
+    session.save(update_fields=["world"])
     (folder / "notes").mkdir()
     (folder / "notes" / f"{MARKER}.txt").write_text(MARKER)
     with connection.cursor() as cursor:
