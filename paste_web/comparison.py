@@ -46,6 +46,10 @@ class Drawn:
     rows: Sequence[FigureRow]
 
     @property
+    def has_warm_ups(self) -> bool:
+        return any(side.told.figures.warm_ups for side in self.sides)
+
+    @property
     def is_live(self) -> bool:
         return any(not side.told.session.has_ended for side in self.sides)
 
