@@ -1,6 +1,7 @@
 """What one session's agent may use: each tool's record, its code, and what a call of it becomes as a job."""
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,8 @@ from speculation.specs import JobSpec
 from speculation.worker import find_tool
 from tools.arguments import validate
 from tools.base import SideEffect, Tool, ToolCall, ToolError, canonical_json
+
+logger = logging.getLogger(__name__)
 
 MEASURED_FROM_RUNS = 5
 """From so many runs on, a tool's measured mean replaces the duration it declares."""
@@ -75,12 +78,16 @@ class BoxedTool:
         )
 
     def _warm_up_of(self, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Whatever a tool's own code does here, no call suffers from it."""
         if not self.tool.warms_by:
             return None
         try:
             validate(self.tool, arguments)
             return self.tool.warm_up_of(arguments)
         except ToolError:
+            return None
+        except Exception:
+            logger.exception("%s could not say how it is warmed up for", self.tool.name)
             return None
 
     def _fingerprint_of_warm_up(self, warming: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError
 
-from speculation import durations, events, jobs, new_jobs, policy, scheduler, worker
+from speculation import durations, events, jobs, new_jobs, policy, scheduler, unguessed, worker
 from speculation.asked import AskedCall
 from speculation.decisions import Standing, judge
 from speculation.engine.scheduling import Refused
@@ -14,7 +14,7 @@ from speculation.exchanged import NOTHING_NEW
 from speculation.figures import compute
 from speculation.forecast import Forecast
 from speculation.ledger import tool_sums
-from speculation.models import AgentProfile, JobStatus, ToolJob, ToolRecord
+from speculation.models import AgentProfile, JobStatus, Session, ToolJob, ToolRecord
 from speculation.offers import WARMED_UP
 from speculation.story import Story
 from speculation.terms import offered_levels
@@ -263,3 +263,34 @@ def test_a_check_is_no_warm_up(update: ToolRecord, listen: Callable[..., Forecas
     with events.writing(forecast.session.pk) as log:
         check = new_jobs.check(log, served, 5.0)
     assert check.transformed and not check.is_warm_up
+
+
+def test_a_read_by_a_worker_that_came_after_its_warm_up_is_said_to_be_warmed(
+    approved_agent: AgentProfile, listen: Callable[..., Forecast]
+) -> None:
+    fetch = policy.register_tool("builtin", catalog.BUILTIN["fetch_page"])
+    approved_agent.tools.add(fetch)
+    decide(fetch, "transformed", may_tell_outsiders=True, may_tell_new_values=True)
+    forecast = listen(guess("fetch_page", 0.9, url="https://example.org/page/1"))
+    wait_for(lambda: len(warm_ups(forecast)) == 1)
+    forecast.settle()
+    run(warm_ups(forecast)[0])
+    session = Session.objects.get(pk=forecast.session.pk)
+    urls = ["https://example.org/page/2", "https://elsewhere.example/"]
+    calls = [
+        AskedCall(f"1.{n}", 1, forecast.toolbox["fetch_page"].spec_of({"url": url})) for n, url in enumerate(urls)
+    ]
+    asked = unguessed.request(session, calls)
+    assert [ToolJob.objects.get(pk=asked[call.call_id].pk).warmed for call in calls] == [True, False]
+
+
+def test_a_tool_that_stumbles_over_its_own_warm_up_loses_no_call(
+    update: ToolRecord, listen: Callable[..., Forecast], monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    def stumble(self: Any, arguments: Any) -> None:
+        raise KeyError("table")
+
+    forecast = listen()
+    monkeypatch.setattr(type(catalog.BUILTIN["update_record"]), "warm_up_of", stumble)
+    assert ask(forecast).status == JobStatus.QUEUED
+    assert "could not say how it is warmed up for" in caplog.text
