@@ -76,6 +76,8 @@ PASTE_RETENTION_DAYS = environment.whole_number("PASTE_RETENTION_DAYS", 90, most
 PASTE_MOST_QUEUED_SESSIONS = environment.whole_number("PASTE_MOST_QUEUED_SESSIONS", 1000, least=1)
 PASTE_MOST_QUEUED_SESSIONS_A_KEY = environment.whole_number("PASTE_MOST_QUEUED_SESSIONS_A_KEY", 250, least=1)
 PASTE_MOST_RUNNING_SESSIONS_A_KEY = environment.whole_number("PASTE_MOST_RUNNING_SESSIONS_A_KEY", 0)
+# Of agents that call their tools over MCP: after so long without a call their session is over; the next call opens another.
+PASTE_MCP_QUIET_SECONDS = environment.number("PASTE_MCP_QUIET_SECONDS", 300.0, least=1, most=86_400)
 PASTE_API_TASKS_PER_MINUTE = environment.whole_number("PASTE_API_TASKS_PER_MINUTE", 600, least=1)
 
 # The demo's own web site, and its stand-ins: a network that is not there, and the pace of a model that is not there. Shown where they act.

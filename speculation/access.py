@@ -16,9 +16,10 @@ from django.db.models.functions import Now
 
 from speculation.models import ApiKey, AuditEntry
 
-READ, READ_ALL, WRITE = "tasks:read", "tasks:read_all", "tasks:write"
+READ, READ_ALL, WRITE, CALL = "tasks:read", "tasks:read_all", "tasks:write", "tools:call"
 SCOPES = {
     WRITE: "submit tasks and cancel one's own",
+    CALL: "call the tools of agents that run elsewhere, over MCP",
     READ: "read the tasks that this key submitted",
     READ_ALL: "read every task",
 }

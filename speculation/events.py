@@ -13,6 +13,8 @@ first_token        {turn}
 tool_named         {turn, index, tool}
 arguments_sealed   {turn, index, call_id, tool}
 turn_ended         {turn, text, calls: [{call_id, tool, arguments, provider_call_id, problem}], finish_reason, usage}
+turn_extended      {turn, calls}                further calls of a turn that has ended: a remote agent's client sends a turn's calls
+                    one by one
 predicted          {turn, candidates: [{tool, arguments, probability, utility, pattern, verdict, job?, after?}],
                     abstained: [{tool, reason}]}           verdict: "admitted" or a refusal's reason; after: [{tool,
                     arguments}], the guesses with known results that this one stands on, in order
@@ -36,7 +38,7 @@ call_returned      {call_id, turn, tool, job, ok, content, structured, unknown_o
 check_queued       {job, of, call_id, tool}    a served guess is run again, to see whether it was right
 checked            {job, of, call_id, differs_at}      differs_at: where the two results differ, empty if nowhere
 epoch_stepped      {epoch, call_id}
-session_ended      {status, answer, error}
+session_ended      {status, answer, error, as_of?}        as_of: when its work was over, where only a wait for more came after
 """
 
 import json

@@ -23,7 +23,9 @@ from speculation.traces import TraceSession, result_of
 IMPORTED = UUID("6f1d1d3a-64a9-5f0c-9d1e-6a7c9f0b2e51")
 """Namespace of imported sessions' ids: made from agent and recording, so the primary key refuses a second import."""
 
-KINDS = ("session_started", "user_said", "turn_started", "turn_ended", "call_asked", "call_returned")
+KINDS = (
+    "session_started", "user_said", "turn_started", "turn_ended", "turn_extended", "call_asked", "call_returned"
+)
 
 
 class History:
@@ -51,6 +53,9 @@ class History:
                     self._asked[call["call_id"]] = call["arguments"], at
                 started_at = self._turn_started_at
                 return Event(EventKind.LLM, payload["turn"], payload["text"], started_at=started_at, ended_at=at)
+            case "turn_extended":
+                for call in payload["calls"]:
+                    self._asked[call["call_id"]] = call["arguments"], at
             case "call_asked":
                 self._asked[payload["call_id"]] = payload["arguments"], at
             case "call_returned":

@@ -103,6 +103,10 @@ class SessionRuntime:
         )
         self.forecast.model_said(turn, ended.text)
 
+    def answer_call(self, turn: int, call: RequestedCall) -> Message:
+        """For callers that order calls themselves and tell the forecast when all of a turn are answered."""
+        return self._answer_group(turn, [call])[call.call_id]
+
     def answer_calls(self, turn: int, calls: Sequence[RequestedCall]) -> Sequence[Message]:
         """One message a call, in order. Reads between two changing calls run side by side; a changing call alone."""
         answered = self._answers_in_log(turn)
@@ -124,7 +128,7 @@ class SessionRuntime:
     def _in_groups(self, turn: int, calls: Sequence[RequestedCall]) -> Iterator[list[RequestedCall]]:
         group: list[RequestedCall] = []
         for call in calls:
-            if self._may_change(call):
+            if self.may_change(call):
                 if group:
                     yield group
                 yield [call]
@@ -134,7 +138,8 @@ class SessionRuntime:
         if group:
             yield group
 
-    def _may_change(self, call: RequestedCall) -> bool:
+    def may_change(self, call: RequestedCall) -> bool:
+        """True unless the call is known to change nothing: it has the session's world to itself."""
         box = self.toolbox.get(call.tool)
         return box is not None and box.effect_of(call.arguments) != SideEffect.NONE
 

@@ -3,7 +3,7 @@
 `claim` and `finish` are conditional updates like the moves of jobs.py: True for exactly one caller.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -45,21 +45,30 @@ def renew(session_ids: list[UUID], owner: str) -> None:
     Session.objects.filter(pk__in=session_ids, owner=owner, status=SessionStatus.RUNNING).update(lease_until=_lease())
 
 
-def finish(session: Session, status: SessionStatus, *, answer: str | None = None, error: str | None = None) -> bool:
+def finish(
+    session: Session,
+    status: SessionStatus,
+    *,
+    answer: str | None = None,
+    error: str | None = None,
+    as_of: datetime | None = None,
+) -> bool:
     """End the session, if it is still this attempt's. Held speculations and calls not yet started go with it.
 
     Calls that run are left to end: stopping a change half way would leave the world in a state nobody asked for.
+    `as_of`: when its work was over, where that was before now.
     """
+    told = {"as_of": as_of.isoformat()} if as_of else {}
     try:
         with events.writing(session.pk, attempt=session.attempt) as log:
             jobs.drop_speculation(log, "session_ended" if status != SessionStatus.SUCCEEDED else "miss")
             for job in ToolJob.objects.filter(session=session, status=JobStatus.QUEUED, call_id__isnull=False):
                 jobs.withdraw(log, job)
-            log.append("session_ended", status=str(status), answer=answer, error=error)
+            log.append("session_ended", status=str(status), answer=answer, error=error, **told)
             log.notify(session.pk)
             return (
                 Session.objects.filter(pk=session.pk, status=SessionStatus.RUNNING).update(
-                    status=status, answer=answer, error=error, ended_at=Now(), lease_until=None
+                    status=status, answer=answer, error=error, ended_at=as_of or Now(), lease_until=None
                 )
                 == 1
             )

@@ -94,6 +94,10 @@ def _resumed(story: Story, at: float, payload: Mapping[str, Any]) -> None:
 
 
 def _ended(story: Story, at: float, payload: Mapping[str, Any]) -> None:
+    """A turn that a remote agent did not end was none: it was waited for in vain."""
+    if as_of := payload.get("as_of"):
+        at = story.seconds_at(datetime.fromisoformat(as_of))
+        story.turns = [turn for turn in story.turns if turn.ended_at is not None]
     story.ended_at, story.status = at, payload.get("status", "")
     story.answer, story.error = payload.get("answer"), payload.get("error")
     for turn in story.turns:
@@ -135,6 +139,11 @@ def _turn_ended(story: Story, at: float, payload: Mapping[str, Any]) -> None:
         turn.ended_at, turn.text = at, payload.get("text", "")
         turn.tools = [call["tool"] for call in payload.get("calls", ())]
         turn.finish_reason = payload.get("finish_reason", "")
+
+
+def _turn_extended(story: Story, at: float, payload: Mapping[str, Any]) -> None:
+    if turn := story.turn(payload["turn"]):
+        turn.tools += [call["tool"] for call in payload["calls"]]
 
 
 def _predicted(story: Story, at: float, payload: Mapping[str, Any]) -> None:
@@ -242,6 +251,7 @@ _READERS = {
     "tool_named": _tool_named,
     "arguments_sealed": _arguments_sealed,
     "turn_ended": _turn_ended,
+    "turn_extended": _turn_extended,
     "predicted": _predicted,
     "job_queued": _job_queued,
     "job_started": _job_started,

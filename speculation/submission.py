@@ -31,6 +31,7 @@ from speculation.waiting_room import NoRoom
 logger = logging.getLogger(__name__)
 
 LONGEST_TASK_CHARACTERS = 20_000
+LONGEST_CLIENT_CHARACTERS = 200
 AGENTS_QUEUE = "agents"
 
 
@@ -81,37 +82,67 @@ def submit_task(
     check_task(agent, task)
     if agent.model_kind == ModelKind.RECORDED and not (world and world.get("root")):
         raise InvalidTask(f'The agent "{agent.name}" stands for a recorded one: it only lives recordings again, by `replay`.')
-    party = party_of(submitted_by, user, origin)
+    session_id = _store(
+        agent=agent,
+        task=task,
+        arm=arm_of(agent, speculation, random.random() if draw is None else draw),
+        speculation=speculation,
+        origin=origin,
+        model_name=model_name_of(agent),
+        max_turns=max_turns or agent.max_turns,
+        timeout_seconds=timeout_seconds,
+        labels=dict(labels or {}),
+        submitted_by=submitted_by,
+        party=party_of(submitted_by, user, origin),
+        world=dict(world or {}),
+        pair=pair,
+    )
+    return Session.objects.select_related("agent").get(pk=session_id)
+
+
+def open_remote(
+    agent: AgentProfile, said: str, *, client: str, client_session: str, submitted_by: ApiKey, draw: float | None = None
+) -> UUID:
+    """A session of an agent that runs elsewhere; `said`: the user's first words, "" where its client tells none.
+
+    Raises SubmissionRefused, and IntegrityError where the client's session is open already.
+    """
+    return _store(
+        agent=agent,
+        task=_first_words(said) or f"Calls of {client or agent.name}",
+        said=said,
+        arm=arm_of(agent, "auto", random.random() if draw is None else draw),
+        origin=Origin.REMOTE,
+        model_name=client[:LONGEST_CLIENT_CHARACTERS],
+        max_turns=agent.max_turns,
+        submitted_by=submitted_by,
+        party=party_of(submitted_by, None, Origin.REMOTE),
+        client_session=client_session,
+    )
+
+
+def _first_words(said: str) -> str:
+    return said.strip()[:LONGEST_TASK_CHARACTERS]
+
+
+def _store(*, said: str | None = None, **fields: Any) -> UUID:
+    """The new session's id. `said`: the user's words where they are not the task. Raises QueueFull."""
+    party, pair = fields["party"], fields.get("pair")
     if found := waiting_room.look(party):  # cheap: most who are to be refused never write anything
         raise QueueFull(found)
     with transaction.atomic():
-        session = Session.objects.create(
-            agent=agent,
-            task=task,
-            arm=arm_of(agent, speculation, random.random() if draw is None else draw),
-            speculation=speculation,
-            origin=origin,
-            model_name=model_name_of(agent),
-            max_turns=max_turns or agent.max_turns,
-            timeout_seconds=timeout_seconds,
-            labels=dict(labels or {}),
-            submitted_by=submitted_by,
-            party=party,
-            world=dict(world or {}),
-            pair=pair,
-        )
-        _tell_queued(session)
+        session = Session.objects.create(**fields)
+        _tell_queued(session, session.task if said is None else said)
         if pair is not None:
             Session.objects.filter(pk=pair.pk).update(pair=session)
         if found := waiting_room.enter(party):  # last, so that the lock is held for a moment only
             raise QueueFull(found)
-        session_id = session.pk
+        session_id: UUID = session.pk
         transaction.on_commit(lambda: hand_over(session_id))
-    session.refresh_from_db()
-    return session
+    return session_id
 
 
-def _tell_queued(session: Session) -> None:
+def _tell_queued(session: Session, said: str) -> None:
     with events.writing(session.pk) as log:
         log.append(
             "session_queued",
@@ -121,13 +152,16 @@ def _tell_queued(session: Session) -> None:
             model=session.model_name,
             scripted=session.agent.is_scripted,
         )
-        log.append("user_said", text=session.task)
+        if said:
+            log.append("user_said", text=said)
 
 
 def check_task(agent: AgentProfile, task: str) -> None:
     """Raises SubmissionRefused where the agent cannot be given this task."""
     if not task.strip() or len(task) > LONGEST_TASK_CHARACTERS:
         raise InvalidTask(f"A task has 1 to {LONGEST_TASK_CHARACTERS} characters; this one has {len(task)}.")
+    if agent.is_remote:
+        raise InvalidTask(f'The agent "{agent.name}" runs elsewhere and calls its tools over MCP: it takes no tasks.')
     if "\0" in task:
         raise InvalidTask("A task cannot hold the character U+0000; remove it.")
     if agent.model_kind == ModelKind.SCRIPTED and not demo.AGENTS[agent.script].knows(task):

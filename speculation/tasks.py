@@ -21,6 +21,7 @@ from speculation.forecast import Forecast
 from speculation.history import events_of
 from speculation.leases import keeper, owner
 from speculation.models import Arm, Session, SessionStatus
+from speculation.remote_loop import RemoteLoop
 from speculation.runtime import Cancelled, SessionRuntime
 from speculation.seated_model import seated
 from speculation.submission import hand_over
@@ -79,7 +80,9 @@ def _run(session: Session) -> None:
         logger.exception("session %s failed", session.short_id)
         finished = sessions.finish(session, SessionStatus.FAILED, error=f"Internal error: {type(problem).__name__}.")
     else:
-        finished = sessions.finish(session, SessionStatus(outcome.status), answer=outcome.answer, error=outcome.error)
+        finished = sessions.finish(
+            session, SessionStatus(outcome.status), answer=outcome.answer, error=outcome.error, as_of=outcome.over_at
+        )
     if finished:
         learning.session_ended(session.pk)
 
@@ -88,6 +91,13 @@ def _live(session: Session) -> Outcome:
     worlds.prepare(session)
     toolbox = Toolbox.of(session.agent)
     runtime = SessionRuntime(session, toolbox, _forecast(session, toolbox))
+    try:
+        return (_attend if session.agent.is_remote else _loop)(session, runtime)
+    finally:
+        runtime.forecast.settle()
+
+
+def _loop(session: Session, runtime: SessionRuntime) -> Outcome:
     said = conversation(session)
     with runtime.listening(), model_for(session) as model:
         sessions.begin(session)
@@ -95,14 +105,18 @@ def _live(session: Session) -> Outcome:
             model=seated(model, session, runtime.check),
             user=user_for(session),
             host=runtime,
-            tools=toolbox.specs(),
+            tools=runtime.toolbox.specs(),
             system_prompt=session.agent.system_prompt,
             max_turns=session.max_turns,
         )
-        try:
-            return loop.run(said)
-        finally:
-            runtime.forecast.settle()
+        return loop.run(said)
+
+
+def _attend(session: Session, runtime: SessionRuntime) -> Outcome:
+    """Of an agent that runs elsewhere: answer what it calls."""
+    with runtime.listening():
+        sessions.begin(session)
+        return RemoteLoop(session, runtime, quiet_seconds=settings.PASTE_MCP_QUIET_SECONDS).run()
 
 
 def _forecast(session: Session, toolbox: Toolbox) -> Forecast:

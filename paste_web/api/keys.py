@@ -19,12 +19,17 @@ class BearerKey(AuthBase):
         super().__init__()
 
     def __call__(self, request: HttpRequest) -> ApiKey:
-        scheme, _, text = request.headers.get("Authorization", "").strip().partition(" ")
-        if scheme.lower() != "bearer" or not text.strip():
-            raise Problem("missing_key")
-        key = find_key(text.strip())
-        if key is None:
-            raise Problem("invalid_key")
-        if not may(key, self.scope):
-            raise Problem("missing_scope", f"This needs the scope {self.scope}: {SCOPES[self.scope]}.")
-        return key
+        return key_of(request.headers.get("Authorization", ""), self.scope)
+
+
+def key_of(authorization: str, scope: str) -> ApiKey:
+    """The key that the header carries, if it may do what the scope says. Raises Problem."""
+    scheme, _, text = authorization.strip().partition(" ")
+    if scheme.lower() != "bearer" or not text.strip():
+        raise Problem("missing_key")
+    key = find_key(text.strip())
+    if key is None:
+        raise Problem("invalid_key")
+    if not may(key, scope):
+        raise Problem("missing_scope", f"This needs the scope {scope}: {SCOPES[scope]}.")
+    return key

@@ -33,6 +33,9 @@ KINDS: Mapping[str, Kind] = {
     "not_json": Kind(415, "Not JSON", "Send `Content-Type: application/json`."),
     "invalid_fields": Kind(422, "Invalid fields", "`errors` names each field or parameter and what is wrong with it."),
     "unknown_agent": Kind(422, "Unknown agent", "`detail` lists the agents there are."),
+    "foreign_origin": Kind(
+        403, "Foreign origin", "Another site's page sent this. Set PASTE_TRUSTED_ORIGINS if it is one of yours."
+    ),
     "unknown_scripted_task": Kind(
         422, "Unknown scripted task", "A scripted agent only does its own tasks: see `tasks`."
     ),
@@ -81,24 +84,32 @@ class Problem(Exception):
         super().__init__(self.detail)
 
 
-def respond(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """The problem as a response, with the headers that belong to its status."""
-    document = {
+def document_of(problem: Problem, request_id: str) -> dict[str, Any]:
+    return {
         "type": TYPE_ROOT + problem.code.replace("_", "-"),
         "title": problem.kind.title,
         "status": problem.kind.status,
         "code": problem.code,
-        "request_id": getattr(request, "request_id", ""),
+        "request_id": request_id,
         "detail": problem.detail,
         "errors": [error.to_json() for error in problem.errors],
         **problem.extra,
     }
-    response = HttpResponse(json.dumps(document), status=problem.kind.status, content_type=CONTENT_TYPE)
+
+
+def headers_of(problem: Problem) -> dict[str, str]:
+    """Those that belong to its status."""
+    headers = {"Content-Type": CONTENT_TYPE}
     if problem.kind.status == 401:
-        response["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = "Bearer"
     if problem.retry_after_seconds is not None:
-        response["Retry-After"] = str(problem.retry_after_seconds)
-    return response
+        headers["Retry-After"] = str(problem.retry_after_seconds)
+    return headers
+
+
+def respond(request: HttpRequest, problem: Problem) -> HttpResponse:
+    document = document_of(problem, getattr(request, "request_id", ""))
+    return HttpResponse(json.dumps(document), status=problem.kind.status, headers=headers_of(problem))
 
 
 def from_status(status: int) -> Problem:

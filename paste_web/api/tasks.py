@@ -29,7 +29,7 @@ from paste_web.api.schemas import (
     WaitFor,
 )
 from speculation.access import READ, READ_ALL, WRITE, may
-from speculation.models import AgentProfile, ApiKey, JobStatus, ModelKind, Session
+from speculation.models import TAKE_NO_TASKS, AgentProfile, ApiKey, JobStatus, Session
 from speculation.notices import LOOK_AGAIN_SECONDS, assert_outside_transaction, listener
 from speculation.submission import QueueFull, SubmissionRefused, UnknownScriptedTask, cancel_session, submit_task
 
@@ -155,7 +155,7 @@ def _store(request: HttpRequest, body: TaskRequest) -> dict[str, Any]:
 
 
 def _agent_named(name: str) -> AgentProfile:
-    agents = AgentProfile.objects.exclude(model_kind=ModelKind.RECORDED)
+    agents = AgentProfile.objects.exclude(model_kind__in=TAKE_NO_TASKS)
     agent = agents.filter(name=name).first()
     if agent is None:
         known = ", ".join(agents.order_by("name").values_list("name", flat=True))

@@ -23,7 +23,9 @@ WHY_SHADOW = "Demonstration: left in shadow, so that you can approve it yourself
 LEFT_TO_APPROVE = "fetch_page"
 LATENCY_SECONDS = "2.5"
 PASSWORD_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-SCOPES = (access.WRITE, access.READ_ALL)
+SCOPES = (access.WRITE, access.READ_ALL, access.CALL)
+ELSEWHERE, ITS_DESK = "desk", "support"
+"""An agent that runs elsewhere, for whoever wants to point one at us: what it may call is the demo agent's of that name."""
 
 
 def library(port: int) -> Program:
@@ -71,6 +73,16 @@ def _load(demo: DemoAgent, leaves_one_to_approve: bool) -> AgentProfile:
     return agent
 
 
+def load_agent_elsewhere() -> AgentProfile:
+    """With tools that are decided about already: load the demo agents first."""
+    told = {"title": "Your own agent, over MCP", "model_kind": ModelKind.REMOTE, "world": AGENTS[ITS_DESK].world}
+    agent, _ = AgentProfile.objects.update_or_create(
+        name=ELSEWHERE, defaults=told, create_defaults={"name": ELSEWHERE, **told, "mode": SpeculationMode.ON}
+    )
+    agent.tools.set(AgentProfile.objects.get(name=ITS_DESK).tools.all())
+    return agent
+
+
 def _approve(tool: ToolRecord, leaves_one_to_approve: bool) -> None:
     """Decide as `demo`. What a person decided stays; a tool that writes is never speculated and needs no decision."""
     if tool.effect in WRITING:
@@ -113,10 +125,11 @@ def _user() -> AbstractBaseUser:
 def make_key() -> Path:
     """The file with the demo's API key, readable by us alone; the key that is there, while it is good."""
     path: Path = settings.PASTE_HOME / "demo-api-key"
-    if path.exists() and access.find_key(path.read_text().strip()):
+    known = access.find_key(path.read_text().strip()) if path.exists() else None
+    if known is not None and set(known.scopes) >= set(SCOPES):
         return path
     for old in ApiKey.objects.filter(name=WHO, revoked_at=None):
-        access.revoke_key(old, who=WHO, why="Its file is gone.")
+        access.revoke_key(old, who=WHO, why="Its file is gone, or it may less than the demonstration needs.")
     _, text = access.create_key(WHO, SCOPES, who=WHO, user=_user(), why="Demonstration.")
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -14,11 +14,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from paste_web.mcp_address import mcp_path
+from paste_web.mcp_snippets import mcp_snippets
 from paste_web.session_view import may_read_payloads
 from paste_web.snippets import KEY_VARIABLE, curl_snippet, python_snippet, test_call_snippet
 from speculation import access
 from speculation.agent import demo
-from speculation.models import AgentProfile, ApiKey, ModelKind
+from speculation.models import TAKE_NO_TASKS, AgentProfile, ApiKey, ModelKind
 from speculation.roles import least_role
 
 KEYS_A_PAGE = 50
@@ -62,7 +64,10 @@ class KeyForm(forms.Form):
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def connect(request: HttpRequest) -> HttpResponse:
-    """`?agent=` chooses whom the lines submit to. A POST makes a key and answers with its text, this one time."""
+    """`?agent=` chooses whom the lines submit to, `?remote=` whose tools the lines for MCP call.
+
+    A POST makes a key and answers with its text, this one time.
+    """
     if request.method != "POST":
         return _page(request)
     if not request.user.has_perm(MAY_MAKE):
@@ -127,6 +132,7 @@ def _page(
     )
     context = {
         **_lines(request),
+        **_mcp_lines(request),
         **_waiting(made or _newest_unused() if may_see else None),
         "form": form or (KeyForm(user=user) if user.has_perm(MAY_MAKE) else None),
         "made": made,
@@ -149,9 +155,8 @@ def _newest_unused() -> ApiKey | None:
 
 def _lines(request: HttpRequest) -> dict[str, Any]:
     """The lines for the chosen agent, else the first; with a task that it can do, a scripted one only its own."""
-    agents = list(AgentProfile.objects.exclude(model_kind=ModelKind.RECORDED))
-    asked_for = request.GET.get("agent", "")
-    agent = next((one for one in agents if one.name == asked_for), agents[0] if agents else None)
+    agents = list(AgentProfile.objects.exclude(model_kind__in=TAKE_NO_TASKS))
+    agent = _chosen(agents, request.GET.get("agent", ""))
     tasks = demo.AGENTS[agent.script].tasks if agent and agent.is_scripted and agent.script in demo.AGENTS else []
     api_url = request.build_absolute_uri(reverse("api-1:api-root"))
     told = (api_url, agent.name if agent else NO_AGENT, tasks[0] if tasks else ANY_TASK)
@@ -164,3 +169,18 @@ def _lines(request: HttpRequest) -> dict[str, Any]:
         "python": python_snippet(*told),
         "test_call": test_call_snippet(api_url),
     }
+
+
+def _mcp_lines(request: HttpRequest) -> dict[str, Any]:
+    """The endpoint of the chosen agent that runs elsewhere, else of the first, and the lines for it."""
+    remotes = list(AgentProfile.objects.filter(model_kind=ModelKind.REMOTE))
+    remote = _chosen(remotes, request.GET.get("remote", ""))
+    if remote is None:
+        return {"remotes": []}
+    url = request.build_absolute_uri(mcp_path(remote.name))
+    tools = list(remote.tools.values_list("name", flat=True).order_by("name"))
+    return {"remotes": remotes, "remote": remote, "mcp_url": url, "mcp_snippets": mcp_snippets(url), "mcp_tools": tools}
+
+
+def _chosen(agents: list[AgentProfile], name: str) -> AgentProfile | None:
+    return next((one for one in agents if one.name == name), agents[0] if agents else None)

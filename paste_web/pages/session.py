@@ -40,7 +40,7 @@ def session_page(request: HttpRequest, session_id: UUID) -> HttpResponse:
         "chosen_tab": tab if tab in TABS else TABS[0],
         "panel": panel_of(view, pick) if pick else "",
         "may_stop": request.user.has_perm("speculation.change_session"),
-        "may_submit": request.user.has_perm("speculation.add_session"),
+        "may_run_again": request.user.has_perm("speculation.add_session") and view.session.agent.takes_tasks,
     }
     page = render(request, "sessions/detail.html", context)
     view.leave()

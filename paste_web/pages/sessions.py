@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from speculation import queries
 from speculation.agent import demo
-from speculation.models import AgentProfile, Arm, ModelKind, SessionStatus
+from speculation.models import TAKE_NO_TASKS, AgentProfile, Arm, SessionStatus
 from speculation.queries import NEWEST_FIRST, SESSIONS_A_PAGE, SORTS, SessionFilter
 from speculation.submission import LONGEST_TASK_CHARACTERS, QueueFull, SubmissionRefused, submit_task
 
@@ -50,7 +50,7 @@ class SubmitForm(forms.Form):
     template_name = "sessions/parts/submit.html"
 
     agent = forms.ModelChoiceField(
-        AgentProfile.objects.exclude(model_kind=ModelKind.RECORDED),
+        AgentProfile.objects.exclude(model_kind__in=TAKE_NO_TASKS),
         to_field_name="name",
         empty_label=None,
         widget=forms.Select(
@@ -115,7 +115,7 @@ def submit_form(request: HttpRequest) -> HttpResponse:
 
 def _form_for(request: HttpRequest) -> SubmitForm | None:
     """None: the reader may not submit, or there is no agent to submit to."""
-    agent = _agent(request.GET.get("agent", "")) or AgentProfile.objects.exclude(model_kind=ModelKind.RECORDED).first()
+    agent = _agent(request.GET.get("agent", "")) or AgentProfile.objects.exclude(model_kind__in=TAKE_NO_TASKS).first()
     if agent is None or not request.user.has_perm("speculation.add_session"):
         return None
     kept = {name: request.GET[name] for name in ("task", "speculation") if name in request.GET}
@@ -123,7 +123,7 @@ def _form_for(request: HttpRequest) -> SubmitForm | None:
 
 
 def _agent(name: str) -> AgentProfile | None:
-    return AgentProfile.objects.exclude(model_kind=ModelKind.RECORDED).filter(name=name).first()
+    return AgentProfile.objects.exclude(model_kind__in=TAKE_NO_TASKS).filter(name=name).first()
 
 
 def _list(request: HttpRequest, form: SubmitForm | None, status: int = 200) -> HttpResponse:

@@ -80,7 +80,16 @@ def hire() -> Cast:
     )
     for name in BESIDE:
         policy.register_tool("builtin", catalog.BUILTIN[name])
+    _hire_elsewhere()
     return Cast(agents, {tool.name: tool for tool in ToolRecord.objects.all()})
+
+
+def _hire_elsewhere() -> None:
+    """One that nobody has called from yet: it stands on Connect."""
+    desk = AgentProfile.objects.create(
+        name="desk", title="A desk assistant that runs elsewhere", model_kind=ModelKind.REMOTE, mode=SpeculationMode.ON
+    )
+    desk.tools.set([policy.register_tool("builtin", catalog.BUILTIN[name]) for name in AGENTS["support"].tools])
 
 
 def _demo_agent(name: str) -> AgentProfile:

@@ -17,10 +17,11 @@ PROBLEM = (
 
 def storable(ended: TurnEnded) -> TurnEnded:
     """The same turn, with only what can be stored."""
-    return replace(ended, text=clean_text(ended.text), calls=[_storable_call(call) for call in ended.calls])
+    return replace(ended, text=clean_text(ended.text), calls=[storable_call(call) for call in ended.calls])
 
 
-def _storable_call(call: RequestedCall) -> RequestedCall:
+def storable_call(call: RequestedCall) -> RequestedCall:
+    """The same call; with a problem where it would have to be changed."""
     kept = replace(
         call,
         tool=clean_text(call.tool),

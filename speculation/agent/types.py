@@ -7,6 +7,7 @@ remembers everything: the loop itself keeps only the conversation.
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 
@@ -143,11 +144,15 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a session ended: with an answer, or failed with an error that says what to do."""
+    """How a session ended: with an answer, or failed with an error that says what to do.
+
+    `over_at`: when, where that was before now: what came after was only a wait for more.
+    """
 
     status: Literal["succeeded", "failed"]
     answer: str | None = None
     error: str | None = None
+    over_at: datetime | None = None
 
 
 class ModelError(Exception):

@@ -8,7 +8,9 @@ from speculation.models.jobs import JobStatus, ResourceScope, ToolJob, WorkerPoo
 from speculation.models.ledger import SessionFigures, ToolFigures
 from speculation.models.patterns import PatternEdit, PatternRecord
 from speculation.models.policy import Approval, ApprovalLevel, ToolRecord
+from speculation.models.remote import RemoteCall
 from speculation.models.sessions import (
+    TAKE_NO_TASKS,
     AgentProfile,
     Arm,
     EventRecord,
@@ -20,6 +22,7 @@ from speculation.models.sessions import (
 )
 
 __all__ = [
+    "TAKE_NO_TASKS",
     "AgentProfile",
     "AlertMetric",
     "AlertSide",
@@ -42,6 +45,7 @@ __all__ = [
     "Origin",
     "PatternEdit",
     "PatternRecord",
+    "RemoteCall",
     "ResourceScope",
     "Session",
     "SessionFigures",

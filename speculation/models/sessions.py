@@ -9,6 +9,11 @@ class ModelKind(models.TextChoices):
     OPENAI = "openai", "OpenAI-compatible endpoint"
     SCRIPTED = "scripted", "scripted model"
     RECORDED = "recorded", "recorded model"
+    REMOTE = "remote", "agent elsewhere, over MCP"
+
+
+TAKE_NO_TASKS = (ModelKind.RECORDED, ModelKind.REMOTE)
+"""Agents to which nobody submits a task: they live recordings again, or run elsewhere."""
 
 
 class SpeculationMode(models.TextChoices):
@@ -49,6 +54,15 @@ class AgentProfile(models.Model):
     def is_scripted(self) -> bool:
         return self.model_kind == ModelKind.SCRIPTED
 
+    @property
+    def takes_tasks(self) -> bool:
+        return self.model_kind not in TAKE_NO_TASKS
+
+    @property
+    def is_remote(self) -> bool:
+        """True if it runs elsewhere and calls its tools over MCP: it takes no tasks."""
+        return self.model_kind == ModelKind.REMOTE
+
 
 class SessionStatus(models.TextChoices):
     QUEUED = "queued", "queued"
@@ -70,6 +84,7 @@ class Origin(models.TextChoices):
     DEMO = "demo", "demo"
     LEARNING = "learning", "demo, learning"
     REPLAY = "replay", "replayed recording"
+    REMOTE = "remote", "called over MCP"
     IMPORTED = "imported", "imported trace"
 
 
@@ -96,6 +111,8 @@ class Session(models.Model):
     world = models.JSONField(default=dict, blank=True, help_text="Template, working directory, schema of this session's own copy.")
     pair = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     submitted_by = models.ForeignKey("speculation.ApiKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="sessions")
+    client_session = models.CharField(max_length=64, blank=True, default="", help_text="Of a remote agent: a hash of how its client names the session.")
+    client_left_at = models.DateTimeField(null=True, blank=True, help_text="Of a remote agent: its client said that it makes no more calls.")
     party = models.CharField(max_length=64, blank=True, default="", help_text="Whose share of the workers it uses: a key's, a user's, an origin's.")
     answer = models.TextField(null=True, blank=True)  # noqa: DJ001  (no answer yet and an empty answer differ)
     error = models.TextField(null=True, blank=True)  # noqa: DJ001  (the same)
@@ -120,6 +137,11 @@ class Session(models.Model):
             ),
         ]
         constraints = [
+            models.UniqueConstraint(
+                name="client_session_is_open_once",
+                fields=["submitted_by", "agent", "client_session"],
+                condition=models.Q(status__in=["queued", "running"]) & ~models.Q(client_session=""),
+            ),
             models.CheckConstraint(
                 name="session_ended_exactly_when_final",
                 condition=models.Q(status__in=["queued", "running"], ended_at__isnull=True)

@@ -14,6 +14,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
+from paste_web.mcp_snippets import mcp_snippets
 from paste_web.snippets import curl_snippet, python_snippet
 from speculation.access import READ, READ_ALL, WRITE, create_key, find_key, revoke_key
 from speculation.agent.demo import AGENTS
@@ -218,7 +219,30 @@ def test_the_agent_of_the_lines_is_chosen_and_odd_ones_break_nothing(admin: Clie
     AgentProfile.objects.create(name="coding", model_kind="openai")
     page = unescaped(text(admin, f"{PAGE}?{query}"))
     assert f'{{"agent": "{"support" if query == "agent=support" else "coding"}", "task": ' in page
-    assert "An MCP endpoint is not served yet." in page
+    assert "No agent is set up as one that runs elsewhere" in page
+
+
+def test_the_lines_for_mcp_name_the_chosen_agent_and_no_key(admin: Client) -> None:
+    for name in ("desk", "kiosk"):
+        AgentProfile.objects.create(name=name, model_kind="remote")
+    for query, name in (("", "desk"), ("?remote=kiosk", "kiosk"), ("?remote=nobody", "desk"), ("?remote=%00", "desk")):
+        page = unescaped(text(admin, f"{PAGE}{query}"))
+        assert f"<pre id=\"mcp-url\" tabindex=\"0\" role=\"group\" aria-label=\"The endpoint of {name}\">http://testserver/mcp/{name}</pre>" in page
+        assert f"claude mcp add --transport http paste http://testserver/mcp/{name}" in page
+        assert "tools:call" in page and KEY.findall(page) == []
+    assert "has no tools yet" in page and "There is no agent yet, so a task is refused." in page
+
+
+def test_the_lines_for_mcp_are_code_that_can_be_read() -> None:
+    lines = {one.slug: one.text for one in mcp_snippets("https://h/mcp/desk")}
+    words = shlex.split(lines["claude-code"].replace("\\\n", " "))
+    assert words[-1] == "Authorization: Bearer $PASTE_API_KEY" and "https://h/mcp/desk" in words
+    for slug, variable in (("mcp-json", "${PASTE_API_KEY}"), ("cursor", "${env:PASTE_API_KEY}")):
+        entry = json.loads(lines[slug])["mcpServers"]["paste"]
+        assert entry == {"type": "http", "url": "https://h/mcp/desk", "headers": {"Authorization": f"Bearer {variable}"}}
+    for slug in ("sdk", "openai-agents", "langchain"):
+        code = compile(lines[slug], slug, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+        assert any(isinstance(node, ast.Constant) and node.value == "https://h/mcp/desk" for node in ast.walk(code))
 
 
 def test_without_an_agent_the_page_says_so(admin: Client) -> None:

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from paste_web import starting
 from paste_web.demonstration import report, stage
 from paste_web.demonstration.play import DemoFailed, Ended, Pair, Round
+from paste_web.mcp_address import mcp_path
 from paste_web.processes import ProcessEnded, Processes
 from paste_web.progress import Ticker, say, step
 
@@ -60,11 +61,13 @@ class Command(BaseCommand):
         port = _choose_port(wanted)
         current = self._start(processes, leaves_one_to_approve=True)
         password, key_file = stage.make_login(), stage.make_key()
+        elsewhere = stage.load_agent_elsewhere()
         address = starting.start_web(processes, "127.0.0.1", port)
         starting.wait_for_web(processes, address)
         starting.wait_for_workers(processes)
         self._tell(f"PASTE demo   {address}   user demo   password {password}   (new at each start)")
         self._tell(f"API key      {key_file}   (file, mode 600)")
+        self._tell(f"MCP          {address.rstrip('/')}{mcp_path(elsewhere.name)}   (with that key; lines for clients: {address}connect/)")
         self._play(current, pairs, address, self._tell)
         self._tell(f"{pairs} pairs done. The pages stay at {address}; Ctrl-C stops everything.")
         while True:
