@@ -1,15 +1,17 @@
 """What speculation came to over many sessions: the rows of the ledger that a page asks for, summed by totals.py."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from speculation.models import Arm, Origin, Session, SessionFigures, ToolFigures
+from speculation.spans import FREE
 from speculation.totals import Effect, Minutes, Totals, binned, measured_effect
 from speculation.waste import WASTE_REASONS
 
@@ -30,7 +32,10 @@ SUMMED = [
     "launches",
     "hits",
     "wasted_runs",
+    "wasted_price",
 ]
+
+SUMMED_BY_TOOL = ("calls", "launches", "hits", "hidden_seconds", "wasted_seconds", "wasted_price")
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def pairs_of(since: datetime, agent: str = "") -> Pairs:
 
 @dataclass(frozen=True)
 class ToolSavings:
-    """One tool's part: what it hid and wasted, worker seconds by reason."""
+    """One tool's part: what it hid and wasted, worker seconds and price by reason."""
 
     server: str
     name: str
@@ -144,19 +149,24 @@ class ToolSavings:
     wasted_seconds: float
     waste: dict[str, tuple[int, float]]
     """Reason: runs and seconds, in the order of WASTE_REASONS."""
+    wasted_price: Decimal = FREE
+    price: Mapping[str, Decimal] = field(default_factory=dict)
+    """Reason: what of it is its, in the same order; without those that were free."""
 
 
 def tools_of(since: datetime, agent: str = "") -> list[ToolSavings]:
     """Each tool that a session with speculation called or ran early, the one that wasted most first."""
     rows = ToolFigures.objects.filter(session__in=with_speculation(since, agent).values("session")).order_by()
     sums = rows.values("tool", server=F("tool__server"), name=F("tool__name")).annotate(
-        **{f"{name}_sum": Sum(name) for name in ("calls", "launches", "hits", "hidden_seconds", "wasted_seconds")}
+        **{f"{name}_sum": Sum(name) for name in SUMMED_BY_TOOL}
     )
     waste = _waste_by_tool(rows.filter(wasted_seconds__gt=0).values_list("tool", "waste"))
+    price = prices_by_tool(rows)
     found = [
         ToolSavings(
             row["server"], row["name"], row["calls_sum"], row["launches_sum"], row["hits_sum"],
-            row["hidden_seconds_sum"], row["wasted_seconds_sum"], waste.get(row["tool"], {}),
+            row["hidden_seconds_sum"], row["wasted_seconds_sum"], waste.get(row["tool"], {}), row["wasted_price_sum"],
+            price.get(row["tool"], {}),
         )
         for row in sums
     ]  # fmt: skip
@@ -172,6 +182,15 @@ def _waste_by_tool(rows: Iterable[tuple[int, Any]]) -> dict[int, dict[str, tuple
     return {
         tool: {reason: found[reason] for reason in WASTE_REASONS if reason in found} for tool, found in sums.items()
     }
+
+
+def prices_by_tool(rows: QuerySet[ToolFigures]) -> dict[int, dict[str, Decimal]]:
+    """By tool, only those of which something was charged for nothing: reason, in the order of WASTE_REASONS, and price."""
+    sums: dict[int, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for tool, prices in rows.filter(wasted_price__gt=0).values_list("tool", "price_by_reason"):
+        for reason, price in prices.items():
+            sums[tool][reason] += Decimal(price)
+    return {tool: {reason: of[reason] for reason in WASTE_REASONS if reason in of} for tool, of in sums.items()}
 
 
 def unbooked() -> int:
