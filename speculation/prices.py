@@ -31,7 +31,7 @@ def change_price(
     for against in (against_price(price), against_reason(why)):
         if against:
             raise DecisionRefused(against)
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         held = locks.hold_tool(tool.pk)
         if held.price_per_call == price:
             return held

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 
@@ -136,6 +136,26 @@ def pairs_of(since: datetime, agent: str = "") -> Pairs:
     return Pairs(row["count"], row["with_seconds"] / count, row["without_seconds"] / count)
 
 
+class WasteReason(NamedTuple):
+    """Runs that came to nothing for one reason: worker seconds, and what their calls cost."""
+
+    reason: str
+    runs: int
+    seconds: float
+    price: Decimal
+
+
+def by_reason(tools: Iterable["ToolSavings"]) -> list[WasteReason]:
+    """Of all these tools together, in the order of WASTE_REASONS."""
+    parts = [part for tool in tools for part in tool.reasons]
+    of = {reason: [part for part in parts if part.reason == reason] for reason in WASTE_REASONS}
+    return [
+        WasteReason(why, sum(one.runs for one in found), sum(one.seconds for one in found), sum((one.price for one in found), FREE))
+        for why, found in of.items()
+        if found
+    ]
+
+
 @dataclass(frozen=True)
 class ToolSavings:
     """One tool's part: what it hid and wasted, worker seconds and price by reason."""
@@ -153,6 +173,10 @@ class ToolSavings:
     price: Mapping[str, Decimal] = field(default_factory=dict)
     """Reason: what of it is its, in the same order; without those that were free."""
 
+    @property
+    def reasons(self) -> list["WasteReason"]:
+        return [WasteReason(why, *part, self.price.get(why, FREE)) for why, part in self.waste.items()]
+
 
 def tools_of(since: datetime, agent: str = "") -> list[ToolSavings]:
     """Each tool that a session with speculation called or ran early, the one that wasted most first."""
@@ -160,7 +184,7 @@ def tools_of(since: datetime, agent: str = "") -> list[ToolSavings]:
     sums = rows.values("tool", server=F("tool__server"), name=F("tool__name")).annotate(
         **{f"{name}_sum": Sum(name) for name in SUMMED_BY_TOOL}
     )
-    waste = _waste_by_tool(rows.filter(wasted_seconds__gt=0).values_list("tool", "waste"))
+    waste = _waste_by_tool(rows.filter(has_wasted()).values_list("tool", "waste"))
     price = prices_by_tool(rows)
     found = [
         ToolSavings(
@@ -171,6 +195,11 @@ def tools_of(since: datetime, agent: str = "") -> list[ToolSavings]:
         for row in sums
     ]  # fmt: skip
     return sorted(found, key=lambda tool: (-tool.wasted_seconds, -tool.hidden_seconds, tool.name))
+
+
+def has_wasted() -> Q:
+    """Of a tool's part in a session: something of it came to nothing, however short it was."""
+    return Q(wasted_seconds__gt=0) | Q(wasted_price__gt=0)
 
 
 def _waste_by_tool(rows: Iterable[tuple[int, Any]]) -> dict[int, dict[str, tuple[int, float]]]:
