@@ -6,7 +6,7 @@ from typing import Any
 
 from paste_web.charts import timeline_figure
 from paste_web.strip import FILLED_SHARE, StripBoxes, strip_boxes
-from paste_web.wording import duration, percent
+from paste_web.wording import duration, money, percent
 from speculation.comparing import Comparison, Side, compare
 from speculation.figures import Figures
 from speculation.models import Arm
@@ -165,6 +165,11 @@ def figure_rows(first: Told, second: Told) -> list[FigureRow]:
             "of eligible calls",
         ),
         _of_speculation("Wasted", arms, a, b, lambda figures: duration(figures.wasted_seconds), "worker time"),
+        *(
+            [_of_speculation("Paid for nothing", arms, a, b, lambda figures: money(figures.wasted_price), "calls of wasted runs")]
+            if a.wasted_price or b.wasted_price
+            else []
+        ),
         _of_speculation(
             "Slowed real work", arms, a, b, lambda figures: duration(figures.interference_seconds), "interference"
         ),

@@ -6,6 +6,7 @@ Every reader takes the name of a variable; `NAME_FILE` names a file that holds t
 import os
 import secrets
 import sys
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -45,6 +46,15 @@ def number(name: str, default: float, least: float = 0.0, most: float = 1e9) -> 
         value = float("nan")
     if not least <= value <= most:
         refuse(name, f"a number from {least:g} to {most:g}")
+    return value
+
+
+def unit(name: str, default: str, most: int = 8) -> str:
+    """What stands behind an amount: letters and signs of currencies, so that nothing of it reads as part of the amount."""
+    value = text(name, default).strip()
+    is_plain = all(sort == "Sc" or sort.startswith("L") for sort in map(unicodedata.category, value))
+    if not 1 <= len(value) <= most or not is_plain:
+        refuse(name, f"1 to {most} letters or signs of currencies, such as EUR")
     return value
 
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 OPEN_KEYS = frozenset({
     "agent", "arm", "attempt", "call_id", "effect", "epoch", "error", "finish_reason", "index", "job", "model", "of", "ok", "outcome",
-    "owner", "pattern", "probability", "reason", "run_seconds", "scripted", "speculative", "status", "tool", "turn",
+    "owner", "pattern", "price", "probability", "reason", "run_seconds", "scripted", "speculative", "status", "tool", "turn",
     "unknown_outcome", "usage", "utility",
 })  # fmt: skip
 """Keys of the log's payloads that anybody may read. Whatever is not named here is hidden, so a new one is, too."""

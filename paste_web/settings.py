@@ -66,6 +66,10 @@ PASTE_VERIFY_PERCENT = environment.number("PASTE_VERIFY_PERCENT", 2.0, most=100)
 # Worker seconds that guesses may cost; how many may stand one on another: 1 supposes none to come true.
 PASTE_SPECULATION_SECONDS_A_SESSION = environment.number("PASTE_SPECULATION_SECONDS_A_SESSION", 600.0)
 PASTE_SPECULATION_SECONDS_A_MINUTE = environment.number("PASTE_SPECULATION_SECONDS_A_MINUTE", 600.0)
+# What calls of tools cost is told in one currency; its label stands behind every amount. How many seconds of an agent's waiting
+# one unit of it is worth at admission: 60, as where an hour of whoever waits costs 60. 0 lets no price speak against a guess.
+PASTE_CURRENCY = environment.unit("PASTE_CURRENCY", "USD")
+PASTE_SECONDS_PER_CURRENCY_UNIT = environment.number("PASTE_SECONDS_PER_CURRENCY_UNIT", 60.0)
 PASTE_CHAIN_DEPTH = environment.whole_number("PASTE_CHAIN_DEPTH", 1, least=1, most=3)
 PASTE_ALLOWED_PRIVATE_HOSTS = environment.listing("PASTE_ALLOWED_PRIVATE_HOSTS")
 

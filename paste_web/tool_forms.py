@@ -1,15 +1,18 @@
-"""What is typed on a tool's page: a decision, an approver's word, and a call that is tried."""
+"""What is typed on a tool's page: a decision, an approver's word, a price, and a call that is tried."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.utils import timezone
 
 from paste_web.pages.tools import LONGEST_REASON_CHARACTERS
 from speculation.form_fields import JSONObjectField
 from speculation.models import AgentProfile, ApprovalLevel, ModelKind, ToolRecord
-from speculation.terms import LONGEST_TTL_SECONDS, MOST_PARALLEL, against_rule, offered_levels
+from speculation.prices import against_price
+from speculation.terms import LONGEST_TTL_SECONDS, MOST_PARALLEL, against_reason, against_rule, offered_levels
 
 AGENTS = AgentProfile.objects.exclude(model_kind=ModelKind.RECORDED)
 
@@ -32,6 +35,29 @@ class PinnedForm(forms.Form):
             "expected_definition_hash": given["definition_hash"],
             "expected_policy_version": given["policy_version"],
         }
+
+
+class PriceForm(forms.Form):
+    """What a call costs from now on."""
+
+    price = forms.DecimalField(widget=forms.NumberInput(attrs={"min": 0, "step": "any"}), help_text="0 is free.")
+    why = forms.CharField(max_length=LONGEST_REASON_CHARACTERS, label="Reason", help_text="Kept in the audit.")
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"prefix": "price", **options})
+        self.fields["price"].label = f"Price of a call, in {settings.PASTE_CURRENCY}"
+
+    def clean_price(self) -> Decimal:
+        price: Decimal = self.cleaned_data["price"]
+        if against := against_price(price):
+            raise forms.ValidationError(against)
+        return price
+
+    def clean_why(self) -> str:
+        why: str = self.cleaned_data["why"]
+        if against := against_reason(why):
+            raise forms.ValidationError(against)
+        return why
 
 
 class RuleForm(forms.Form):

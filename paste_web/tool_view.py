@@ -20,6 +20,7 @@ from speculation.definitions import definition_of
 from speculation.effects import is_declared_reading, needs_declaration, tells_by_call, veto
 from speculation.engine.breaking import Subject
 from speculation.models import AuditEntry, BreakerKind, ToolRecord
+from speculation.prices import CHANGED
 from speculation.shadow_savings import would_save_of
 from speculation.tool_evidence import Evidence, evidence, recent_calls
 from speculation.tool_rows import ToolRow, tool_rows
@@ -101,13 +102,14 @@ def _since(record: ToolRecord, seen: Mapping[str, Any] | None) -> dict[str, Any]
     told = {"suffix": suffix, "history": history[:MOST_HISTORY], "seen": seen}
     if seen is None:
         return told
+    stepping = history.exclude(what__startswith=CHANGED)  # a price steps no version
     is_changed = seen["definition_hash"] != record.definition_hash
     before = definition_of(record, seen["definition_hash"]) if is_changed else None
     return {
         **told,
         "definition_changed": is_changed,
         "seen_lines": None if before is None else diff(before, record.definition),
-        "since": history[: min(MOST_HISTORY, max(0, record.policy_version - seen["policy_version"]))],
+        "since": stepping[: min(MOST_HISTORY, max(0, record.policy_version - seen["policy_version"]))],
     }
 
 

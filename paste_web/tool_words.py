@@ -1,6 +1,6 @@
 """What the tools pages say in sentences: where a tool is, what it would save, what a decision did."""
 
-from paste_web.wording import duration, percent
+from paste_web.wording import duration, money, percent
 from speculation.approval_queue import Need, QueueItem
 from speculation.decisions import Standing
 from speculation.effects import needs_declaration, reaches_outside
@@ -115,11 +115,12 @@ def meaning(seen: Evidence, agent: str = "", canary_percent: int | None = None) 
     if not seen.foreseen:
         return f"In the last 7 days no call of it was foreseen{whose}, so there are no figures of what this would do."
     waste = "unknown how much" if seen.spent_seconds is None else f"about {duration(seen.spent_seconds)}"
+    paid = f", about {money(seen.spent_price)} paid for nothing" if seen.spent_price else ""
     share = f" A canary of {canary_percent} % does about {canary_percent} % of that." if canary_percent else ""
     return (
         f"In the last 7 days this would have started {seen.foreseen:,} calls{whose} before they were asked for; "
         f"{seen.asked_for:,} ({percent(seen.asked_share)}) were asked for; about {duration(seen.saved_seconds)} saved, "
-        f"{waste} of worker time wasted.{share}"
+        f"{waste} of worker time wasted{paid}.{share}"
     )
 
 

@@ -46,6 +46,7 @@ urlpatterns = [
     path("tools/revoke/", tools.revoke_tools, name="tools-revoke"),
     path("tools/<int:tool_id>/revoke/", tools.revoke_tool, name="tool-revoke"),
     path("tools/<int:tool_id>/declare/", tool_decision.declare_tool, name="tool-declare"),
+    path("tools/<int:tool_id>/price/", tool_decision.price_tool, name="tool-price"),
     path("tools/<int:tool_id>/try/", tool_decision.try_arguments, name="tool-try"),
     path("tools/<str:server>/<path:name>/", tool_decision.tool, name="tool"),
     path("patterns/", patterns.patterns, name="patterns"),

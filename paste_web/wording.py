@@ -1,4 +1,8 @@
-"""Figures as people read them: 38 ms, 5.2 s, 4 min 02 s; a true minus; whole percent."""
+"""Figures as people read them: 38 ms, 5.2 s, 4 min 02 s; a true minus; whole percent; 0.0025 USD."""
+
+from decimal import Decimal
+
+from django.conf import settings
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "–"
@@ -36,3 +40,11 @@ def seconds(value: float | None) -> str:
         return NOTHING
     text = f"{abs(value):.2f}" if abs(value) < 9.995 else f"{abs(value):.1f}"
     return f"{MINUS if value < 0 and float(text) else ''}{text} s"
+
+
+def money(amount: Decimal) -> str:
+    """An amount in the installation's currency: exact, with two decimals at least; 0 is plain."""
+    if not amount:
+        return f"0 {settings.PASTE_CURRENCY}"
+    whole, _, decimals = f"{amount:,f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')} {settings.PASTE_CURRENCY}"

@@ -8,7 +8,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from speculation import policy
 from speculation.access import revoke_key
 from speculation.audited import AuditedAdmin, ReadOnlyAdmin
 from speculation.breakers_limits import adjust, refuse_impossible
@@ -36,6 +35,7 @@ from speculation.models import (
 )
 from speculation.pattern_admin import PatternEditAdmin, PatternRecordAdmin
 from speculation.policy import DecisionRefused
+from speculation.tool_admin import ToolRecordAdmin
 
 
 @admin.register(AgentProfile)
@@ -121,25 +121,7 @@ class ToolJobAdmin(ReadOnlyAdmin):
 
 admin.site.register(PatternRecord, PatternRecordAdmin)
 admin.site.register(PatternEdit, PatternEditAdmin)
-
-
-@admin.register(ToolRecord)
-class ToolRecordAdmin(ReadOnlyAdmin):
-    list_display = ("name", "server", "effect", "open_world", "enabled", "policy_version", "changed_at")
-    list_filter = ("server", "effect", "enabled")
-    search_fields = ("name", "server")
-    actions = ("credentials_changed",)
-
-    def has_decide_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm("speculation.change_toolrecord"))
-
-    @admin.action(description="Their credentials changed: end what was guessed with the old ones", permissions=["decide"])
-    def credentials_changed(self, request: HttpRequest, tools: QuerySet[ToolRecord]) -> None:
-        user, why = request.user, "Said in the admin."
-        ended = sum(
-            policy.change_credentials(tool, who=user.get_username(), user=user, why=why).ended for tool in tools
-        )
-        messages.success(request, f"{ended} run{'s' if ended != 1 else ''} ended.")
+admin.site.register(ToolRecord, ToolRecordAdmin)
 
 
 @admin.register(Approval)

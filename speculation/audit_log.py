@@ -33,9 +33,9 @@ class Kind:
 KINDS = (
     Kind(
         "tool",
-        "tools: decisions, switches, definitions",
+        "tools: decisions, switches, definitions, prices",
         "decided|revoked|switched (on|off)|sent to review|held results distrusted|(definition|credentials) changed"
-        "|declared to [^:]*|canary rolled back",
+        "|declared to [^:]*|canary rolled back|price changed",
     ),
     Kind("pattern", "patterns", "pattern[^:]*"),
     Kind("pause", "pauses", "speculation (paused|resumed)|agent pause (opened|closed)"),

@@ -19,7 +19,8 @@ predicted          {turn, candidates: [{tool, arguments, probability, utility, p
                     abstained: [{tool, reason}]}           verdict: "admitted" or a refusal's reason; after: [{tool,
                     arguments}], the guesses with known results that this one stands on, in order
 job_queued         {job, tool, arguments, effect, speculative, call_id?, epoch, probability?, utility?, pattern?, sources?,
-                    warm_up?}                  warm_up: it runs what makes a call quicker, not the call, and answers none
+                    warm_up?, price?}          warm_up: it runs what makes a call quicker, not the call, and answers none;
+                    price: what the guess costs if nobody asks for it, as text; only where its tool has one
 job_started        {job, attempt}
 job_ended          {job, status: succeeded|failed, ok, run_seconds, speculative}
 job_preempted      {job, reason}               the row is given up at once; job_released tells when its worker let go.

@@ -9,20 +9,18 @@ For a turn, P(x) is the critical path through its calls with waits x, order and 
 net saved = P(u) - P(a), interference = P(a) - P(a - i), saved = net saved + interference; a session sums over turns.
 So task seconds + net saved is the same schedule with every u. **hidden** is for the picture: the part of a serving run
 before its call was asked for. **wasted** is worker time of runs that nobody asked for in time; that of **warm-ups**, which
-nobody can ask for, is counted apart.
+nobody can ask for, is counted apart. **wasted price** is what the calls of those runs cost, in the installation's currency.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from decimal import Decimal
 from typing import Any
 
+from speculation.intervals import Interval, covered, united
 from speculation.spans import Call, Run, Turn
 from speculation.story import Story
-from speculation.waste import WASTE_REASONS, Waste, waste_of
-
-Interval = tuple[float, float]
+from speculation.waste import Waste, by_reason, price_of, waste_of
 
 SERVED = ("used", "joined", "raised")
 
@@ -97,6 +95,7 @@ class Figures:
     hidden_seconds: float = field(init=False)
     would_hide_seconds: float = field(init=False)
     wasted_seconds: float = field(init=False)
+    wasted_price: Decimal = field(init=False)
 
     def __post_init__(self) -> None:
         sums = {
@@ -106,6 +105,7 @@ class Figures:
             "hidden_seconds": sum(call.hidden_seconds for call in self.calls),
             "would_hide_seconds": sum(call.would_hide_seconds for call in self.calls),
             "wasted_seconds": sum(waste.seconds for waste in self.wasted),
+            "wasted_price": price_of(self.wasted),
         }
         for name, value in sums.items():
             object.__setattr__(self, name, value)
@@ -134,17 +134,17 @@ class Figures:
     @property
     def wasted_seconds_by_reason(self) -> dict[str, float]:
         """Only reasons that occurred, in their fixed order."""
-        sums = {reason: sum(w.seconds for w in self.wasted if w.reason == reason) for reason in WASTE_REASONS}
-        return {reason: seconds for reason, seconds in sums.items() if any(w.reason == reason for w in self.wasted)}
+        return {reason: sum(one.seconds for one in found) for reason, found in by_reason(self.wasted).items()}
 
     def to_json(self) -> dict[str, Any]:
-        """The `figures` of a task's document; seconds to the millisecond."""
+        """The `figures` of a task's document; seconds to the millisecond, money to the millionth."""
         names = (
             "queued_seconds task_seconds without_speculation_seconds saved_seconds interference_seconds net_saved_seconds "
             "decode_seconds waited_seconds hidden_seconds wasted_seconds"
         )
         seconds = {name: round(getattr(self, name), 3) + 0.0 for name in names.split()}
-        return {**seconds, "launches": self.launches, "hits": self.hits, "eligible_calls": self.eligible_calls}
+        counts = {"launches": self.launches, "hits": self.hits, "eligible_calls": self.eligible_calls}
+        return {**seconds, "wasted_price": float(self.wasted_price), **counts}
 
 
 def compute(
@@ -229,28 +229,6 @@ def lead_seconds(call: Call, run: Run | None, until: float) -> float:
     if call.outcome != "requested" or call.foreseen_at is None or run is None or run.started_at is None:
         return 0.0
     return max(0.0, min(run.let_go_at(until) - run.started_at, call.asked_at - call.foreseen_at))
-
-
-def united(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same moments as disjoint intervals, in order."""
-    disjoint: list[Interval] = []
-    for start, end in sorted(intervals):
-        if disjoint and start <= disjoint[-1][1]:
-            disjoint[-1] = disjoint[-1][0], max(disjoint[-1][1], end)
-        else:
-            disjoint.append((start, end))
-    return disjoint
-
-
-def covered(span: Interval, disjoint: Sequence[Interval]) -> float:
-    """Seconds of `span` that lie in any of the disjoint intervals."""
-    low, high = span
-    total = 0.0
-    for start, end in disjoint[max(0, bisect_right(disjoint, (low, inf)) - 1) :]:
-        if start >= high:
-            break
-        total += max(0.0, min(end, high) - max(start, low))
-    return total
 
 
 def _all_turns(story: Story, calls: Sequence[CallFigures], end: float) -> list[TurnFigures]:

@@ -17,10 +17,12 @@ from speculation.figures import CallFigures, Figures, compute, lead_seconds
 from speculation.models import Session, SessionFigures, ToolFigures, ToolJob
 from speculation.offers import ADMITTED
 from speculation.permits import NO_WARM_UP, NOTHING_RUNS_EARLY
+from speculation.prices import as_text
 from speculation.queries import usual_of
-from speculation.spans import Run, WorkKey, work_key
+from speculation.spans import FREE, Run, WorkKey, work_key
 from speculation.story import Story
 from speculation.verdicts import WRITING
+from speculation.waste import price_by_reason
 
 MOST_AT_ONCE = 20
 NOT_FOR_ITS_DECISION = {str(reason) for reason in Refused if reason != Refused.NOT_APPROVED} | {ADMITTED, NO_WARM_UP, NOTHING_NEW}
@@ -69,7 +71,7 @@ def session_sums(story: Story, figures: Figures) -> dict[str, Any]:
     """SessionFigures' columns. Pure."""
     names = (
         "queued_seconds task_seconds decode_seconds waited_seconds net_saved_seconds interference_seconds "
-        "hidden_seconds would_hide_seconds wasted_seconds launches hits eligible_calls"
+        "hidden_seconds would_hide_seconds wasted_seconds wasted_price launches hits eligible_calls"
     )
     return {
         **{name: getattr(figures, name) for name in names.split()},
@@ -151,7 +153,13 @@ def _waste(figures: Figures, tool: str) -> dict[str, Any]:
         if waste.run.tool == tool:
             runs, seconds = by_reason.get(waste.reason, (0, 0.0))
             by_reason[waste.reason] = [runs + 1, seconds + waste.seconds]
-    return {"waste": by_reason, "wasted_seconds": sum(seconds for _, seconds in by_reason.values())}
+    prices = price_by_reason(waste for waste in figures.wasted if waste.run.tool == tool)
+    return {
+        "waste": by_reason,
+        "wasted_seconds": sum(seconds for _, seconds in by_reason.values()),
+        "price_by_reason": {reason: as_text(price) for reason, price in prices.items()},
+        "wasted_price": sum(prices.values(), FREE),
+    }
 
 
 def _held_back(story: Story) -> set[WorkKey]:

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Now
 
-from speculation import jobs, rows
+from speculation import jobs, prices, rows
 from speculation.events import SessionLog
 from speculation.models import JobStatus, Session, ToolJob
 from speculation.specs import Guess, JobSpec
@@ -96,7 +96,8 @@ def speculate(log: SessionLog, spec: JobSpec, guess: Guess) -> ToolJob | None:
         "start_before": (_LATER, [guess.start_within_seconds]),
     }
     log.insert(job, computed)
-    tell_queued(log, job, probability=guess.probability, utility=guess.utility, sources=dict(guess.sources))
+    why = {"probability": guess.probability, "utility": guess.utility, "sources": dict(guess.sources)}
+    tell_queued(log, job, **why, **prices.as_logged(spec))
     return job
 
 

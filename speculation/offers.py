@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from speculation import prices
 from speculation.engine.types import Prediction, ToolTraits
 from speculation.engine.utility import Bid, bid_for
 from speculation.models import ToolJob
@@ -31,7 +32,8 @@ class Offer:
     ) -> "Offer":
         """A warm-up counts for no pattern: nobody will ask for it."""
         pattern_id = None if spec.transformed else pattern_id
-        return cls(bid_for(prediction, traits, spec.fingerprint), spec, traits, pattern_id, capacity)
+        bid = bid_for(prediction, traits, spec.fingerprint, tool_price_seconds=prices.seconds_of(spec))
+        return cls(bid, spec, traits, pattern_id, capacity)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ ROLES = (
     Role(VIEWER, "sees every page and the audit, without arguments, results and texts"),
     Role(
         OPERATOR,
-        "reads arguments, results and texts; submits and stops sessions; switches tools, pauses, resets and limits "
+        "reads arguments, results and texts; submits and stops sessions; switches and prices tools, pauses, resets and limits "
         "breakers, sets alerts, edits patterns",
         frozenset(
             {

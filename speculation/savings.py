@@ -1,15 +1,17 @@
 """What speculation came to over many sessions: the rows of the ledger that a page asks for, summed by totals.py."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from speculation.models import Arm, Origin, Session, SessionFigures, ToolFigures
+from speculation.spans import FREE
 from speculation.totals import Effect, Minutes, Totals, binned, measured_effect
 from speculation.waste import WASTE_REASONS
 
@@ -30,7 +32,10 @@ SUMMED = [
     "launches",
     "hits",
     "wasted_runs",
+    "wasted_price",
 ]
+
+SUMMED_BY_TOOL = ("calls", "launches", "hits", "hidden_seconds", "wasted_seconds", "wasted_price")
 
 
 @dataclass(frozen=True)
@@ -131,9 +136,29 @@ def pairs_of(since: datetime, agent: str = "") -> Pairs:
     return Pairs(row["count"], row["with_seconds"] / count, row["without_seconds"] / count)
 
 
+class WasteReason(NamedTuple):
+    """Runs that came to nothing for one reason: worker seconds, and what their calls cost."""
+
+    reason: str
+    runs: int
+    seconds: float
+    price: Decimal
+
+
+def by_reason(tools: Iterable["ToolSavings"]) -> list[WasteReason]:
+    """Of all these tools together, in the order of WASTE_REASONS."""
+    parts = [part for tool in tools for part in tool.reasons]
+    of = {reason: [part for part in parts if part.reason == reason] for reason in WASTE_REASONS}
+    return [
+        WasteReason(why, sum(one.runs for one in found), sum(one.seconds for one in found), sum((one.price for one in found), FREE))
+        for why, found in of.items()
+        if found
+    ]
+
+
 @dataclass(frozen=True)
 class ToolSavings:
-    """One tool's part: what it hid and wasted, worker seconds by reason."""
+    """One tool's part: what it hid and wasted, worker seconds and price by reason."""
 
     server: str
     name: str
@@ -144,23 +169,37 @@ class ToolSavings:
     wasted_seconds: float
     waste: dict[str, tuple[int, float]]
     """Reason: runs and seconds, in the order of WASTE_REASONS."""
+    wasted_price: Decimal = FREE
+    price: Mapping[str, Decimal] = field(default_factory=dict)
+    """Reason: what of it is its, in the same order; without those that were free."""
+
+    @property
+    def reasons(self) -> list["WasteReason"]:
+        return [WasteReason(why, *part, self.price.get(why, FREE)) for why, part in self.waste.items()]
 
 
 def tools_of(since: datetime, agent: str = "") -> list[ToolSavings]:
     """Each tool that a session with speculation called or ran early, the one that wasted most first."""
     rows = ToolFigures.objects.filter(session__in=with_speculation(since, agent).values("session")).order_by()
     sums = rows.values("tool", server=F("tool__server"), name=F("tool__name")).annotate(
-        **{f"{name}_sum": Sum(name) for name in ("calls", "launches", "hits", "hidden_seconds", "wasted_seconds")}
+        **{f"{name}_sum": Sum(name) for name in SUMMED_BY_TOOL}
     )
-    waste = _waste_by_tool(rows.filter(wasted_seconds__gt=0).values_list("tool", "waste"))
+    waste = _waste_by_tool(rows.filter(has_wasted()).values_list("tool", "waste"))
+    price = prices_by_tool(rows)
     found = [
         ToolSavings(
             row["server"], row["name"], row["calls_sum"], row["launches_sum"], row["hits_sum"],
-            row["hidden_seconds_sum"], row["wasted_seconds_sum"], waste.get(row["tool"], {}),
+            row["hidden_seconds_sum"], row["wasted_seconds_sum"], waste.get(row["tool"], {}), row["wasted_price_sum"],
+            price.get(row["tool"], {}),
         )
         for row in sums
     ]  # fmt: skip
     return sorted(found, key=lambda tool: (-tool.wasted_seconds, -tool.hidden_seconds, tool.name))
+
+
+def has_wasted() -> Q:
+    """Of a tool's part in a session: something of it came to nothing, however short it was."""
+    return Q(wasted_seconds__gt=0) | Q(wasted_price__gt=0)
 
 
 def _waste_by_tool(rows: Iterable[tuple[int, Any]]) -> dict[int, dict[str, tuple[int, float]]]:
@@ -172,6 +211,15 @@ def _waste_by_tool(rows: Iterable[tuple[int, Any]]) -> dict[int, dict[str, tuple
     return {
         tool: {reason: found[reason] for reason in WASTE_REASONS if reason in found} for tool, found in sums.items()
     }
+
+
+def prices_by_tool(rows: QuerySet[ToolFigures]) -> dict[int, dict[str, Decimal]]:
+    """By tool, only those of which something was charged for nothing: reason, in the order of WASTE_REASONS, and price."""
+    sums: dict[int, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for tool, prices in rows.filter(wasted_price__gt=0).values_list("tool", "price_by_reason"):
+        for reason, price in prices.items():
+            sums[tool][reason] += Decimal(price)
+    return {tool: {reason: of[reason] for reason in WASTE_REASONS if reason in of} for tool, of in sums.items()}
 
 
 def unbooked() -> int:

@@ -11,6 +11,7 @@ from django.db.models.functions import Cast
 from speculation.call_table import CallRow, call_rows
 from speculation.figures import Figures
 from speculation.models import Arm, Session, SessionFigures
+from speculation.prices import as_text
 from speculation.queries import SessionFilter, Told, tell_all
 
 SESSIONS_A_READ = 200
@@ -27,7 +28,7 @@ OF_SPECULATION = (
 SESSION_COLUMNS = (
     "session", "created_at", "started_at", "ended_at", "agent", "model", "is_scripted", "status", "arm", "origin", "task",
     "turns", "calls", *OF_EVERY_ARM,
-    *(f"{name}_estimated" if name == "net_saved_seconds" else name for name in OF_SPECULATION), "would_hide_seconds_shadow",
+    *(f"{name}_estimated" if name == "net_saved_seconds" else name for name in OF_SPECULATION), "would_hide_seconds_shadow", "wasted_price",
 )  # fmt: skip
 
 
@@ -88,6 +89,7 @@ def _session_line(session: Session, told: Told | None) -> Sequence[Any]:
         turns, calls, *(_number(figures, name) for name in OF_EVERY_ARM),
         *(_number(figures, name) if has_speculation else None for name in OF_SPECULATION),
         None if has_speculation else _number(figures, "would_hide_seconds"),
+        as_text(figures.wasted_price) if has_speculation else None,
     )  # fmt: skip
 
 

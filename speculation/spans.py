@@ -5,11 +5,13 @@ Moments are seconds since the session started. Filled by story.py, read by figur
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from tools.base import canonical_json
 
 WorkKey = tuple[str, str]
+FREE = Decimal(0)
 
 
 def work_key(tool: str, arguments: Any) -> WorkKey:
@@ -53,6 +55,8 @@ class Run:
     sources: Mapping[str, str] = field(default_factory=dict)
     is_warm_up: bool = False
     """True if it is no run of the call: it makes the call quicker and answers nobody."""
+    price: Decimal = FREE
+    """What a call of its tool cost when the guess was admitted."""
     first_started_at: float | None = None
     started_at: float | None = None
     ended_at: float | None = None

@@ -6,6 +6,7 @@ Figures and timeline both read a `Story`; neither reads the log itself. Kinds an
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 from speculation.spans import Call, Prediction, Run, Turn, WorkKey, work_key
@@ -165,6 +166,7 @@ def _job_queued(story: Story, at: float, payload: Mapping[str, Any]) -> None:
         pattern=str(payload.get("pattern") or ""),
         sources=payload.get("sources") or {},
         is_warm_up=bool(payload.get("warm_up")),
+        price=Decimal(payload.get("price") or 0),
         call_id=payload.get("call_id") or "",
     )
 

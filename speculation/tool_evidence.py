@@ -1,28 +1,30 @@
 """What speaks for and against letting a tool run early: its last seven days in the ledger, and its last calls."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from django.db.models import Count, F, FloatField, Sum
 from django.db.models.functions import Cast, NullIf
 
 from speculation.models import Arm, ToolFigures, ToolJob, ToolRecord
 from speculation.queries import Median
-from speculation.savings import COUNTED, booked
+from speculation.savings import COUNTED, booked, has_wasted, prices_by_tool
 from speculation.shadow_savings import WINDOW
 from speculation.waste import WASTE_REASONS
 
 MOST_CALLS_SHOWN = 20
 SUMMED = (
     *("calls", "eligible_calls", "failed_calls", "launches", "hits", "hidden_seconds", "wasted_seconds"),
-    *("would_launches", "would_hits", "would_hide_seconds"),
+    *("would_launches", "would_hits", "would_hide_seconds", "wasted_price"),
 )
 
 
 @dataclass(frozen=True)
 class Evidence:
     """Sums over sessions of seven days. `waste`: reason to runs and worker seconds. Shadow: the `would_` ones.
+    `price_per_call` is that of now; what was wasted, `wasted_price`, by reason in `priced`, is at the prices of its time.
 
     `run_seconds`: the tool's median run; `decode_seconds`: the median session's mean decode of a turn. None: not known.
     """
@@ -41,6 +43,9 @@ class Evidence:
     waste: dict[str, tuple[int, float]]
     run_seconds: float | None
     decode_seconds: float | None
+    price_per_call: Decimal
+    wasted_price: Decimal
+    priced: Mapping[str, Decimal]
 
     @property
     def foreseen(self) -> int:
@@ -63,14 +68,26 @@ class Evidence:
     @property
     def would_waste_seconds(self) -> float | None:
         """Of workers: would-be misses at the usual length of a run. None where that is not known."""
-        misses = max(0, self.would_launches - self.would_hits)
-        if not misses:
+        if not self._would_miss:
             return 0.0
-        return None if self.run_seconds is None else misses * self.run_seconds
+        return None if self.run_seconds is None else self._would_miss * self.run_seconds
+
+    @property
+    def would_waste_price(self) -> Decimal:
+        """Would-be misses at the price of now."""
+        return self._would_miss * self.price_per_call
+
+    @property
+    def _would_miss(self) -> int:
+        return max(0, self.would_launches - self.would_hits)
 
     @property
     def spent_seconds(self) -> float | None:
         return None if self.would_waste_seconds is None else self.wasted_seconds + self.would_waste_seconds
+
+    @property
+    def spent_price(self) -> Decimal:
+        return self.wasted_price + self.would_waste_price
 
     @property
     def fits_behind(self) -> float | None:
@@ -90,7 +107,9 @@ def evidence(tool: ToolRecord, now: datetime, agent_id: int | None = None) -> Ev
     sums = rows.aggregate(sessions=Count("pk"), **{name: Sum(name, default=0) for name in SUMMED})
     return Evidence(
         **sums,
-        waste=_waste(list(rows.filter(wasted_seconds__gt=0).values_list("waste", flat=True))),
+        waste=_waste(list(rows.filter(has_wasted()).values_list("waste", flat=True))),
+        price_per_call=tool.price_per_call,
+        priced=prices_by_tool(rows).get(tool.pk, {}),
         run_seconds=tool.quantiles.get("p50"),
         decode_seconds=_decode_seconds(tool, now, agent_id),
     )

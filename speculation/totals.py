@@ -6,11 +6,14 @@ Task seconds (what agents waited) and worker seconds (what runs took) are never 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from speculation.spans import FREE
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -52,7 +55,7 @@ def wilson(part: float, whole: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over sessions. Seconds of agents: net saved, interference, waited, task; of workers: wasted, used."""
+    """Sums over sessions. Seconds of agents: net saved, interference, waited, task; of workers: wasted, used. Price: money."""
 
     sessions: int = 0
     task_seconds: float = 0.0
@@ -69,6 +72,7 @@ class Totals:
     launches: int = 0
     hits: int = 0
     wasted_runs: int = 0
+    wasted_price: Decimal = FREE
 
     @property
     def saved_seconds(self) -> float:

@@ -1,10 +1,12 @@
-"""Worker time that came to nothing, and why. Pure; seconds."""
+"""Worker time that came to nothing, what its calls cost, and why. Pure; seconds."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from math import inf
 
 from speculation.engine.evidence import REFUTED
-from speculation.spans import Run
+from speculation.spans import FREE, Run
 from speculation.story import Story
 
 WASTE_REASONS = ("failed", "preempted", "revoked", "invalidated", "expired", "miss")
@@ -19,6 +21,28 @@ class Waste:
     run: Run
     reason: str
     seconds: float
+
+    @property
+    def price(self) -> Decimal:
+        """What its call cost, at the price of its admission: it had started, so somebody charges for it however it ended."""
+        return self.run.price
+
+
+def price_of(wasted: Iterable[Waste]) -> Decimal:
+    return sum((waste.price for waste in wasted), FREE)
+
+
+def by_reason(wasted: Iterable[Waste]) -> dict[str, list[Waste]]:
+    """Only reasons that occurred, in their fixed order."""
+    wasted = list(wasted)
+    groups = {reason: [one for one in wasted if one.reason == reason] for reason in WASTE_REASONS}
+    return {reason: group for reason, group in groups.items() if group}
+
+
+def price_by_reason(wasted: Iterable[Waste]) -> dict[str, Decimal]:
+    """Only reasons for which something was charged, in their fixed order."""
+    sums = {reason: price_of(group) for reason, group in by_reason(wasted).items()}
+    return {reason: price for reason, price in sums.items() if price}
 
 
 def waste_of(story: Story, run: Run, end: float) -> Waste | None:

@@ -60,7 +60,7 @@ class EventRange(BaseModel):
 
 
 class Figures(BaseModel):
-    """Of an ended task; in seconds. Defined under "Numbers" in the documentation."""
+    """Of an ended task; in seconds, but the price. Defined under "Numbers" in the documentation."""
 
     queued_seconds: float
     task_seconds: float
@@ -72,6 +72,13 @@ class Figures(BaseModel):
     waited_seconds: float
     hidden_seconds: float
     wasted_seconds: float
+    wasted_price: Annotated[
+        float,
+        Field(
+            description="What calls that ran early and that nobody asked for cost, in the installation's currency "
+            "(PASTE_CURRENCY), at the prices of their time; 0 where no tool has a price."
+        ),
+    ]
     launches: int
     hits: int
     eligible_calls: int

@@ -1,4 +1,4 @@
-"""One tool: what it is, what speaks for it, the decision about it, and trying an argument rule before it is stored."""
+"""One tool: what it is and costs, what speaks for it, the decision about it, and trying an argument rule before it is stored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,11 +12,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from paste_web import tool_words
-from paste_web.pages.tools import MAY_DECIDE
+from paste_web.pages.tools import MAY_DECIDE, MAY_SWITCH
 from paste_web.session_view import may_read_payloads
-from paste_web.tool_forms import DecisionForm, PinnedForm, RuleForm
+from paste_web.tool_forms import DecisionForm, PinnedForm, PriceForm, RuleForm
 from paste_web.tool_view import tool_context
-from speculation import endings, policy
+from paste_web.wording import money
+from speculation import endings, policy, prices
 from speculation.argument_trial import try_call, try_rule
 from speculation.effects import warms_by
 from speculation.models import AgentProfile, Approval, ApprovalLevel, ModelKind, ToolRecord
@@ -76,6 +77,20 @@ def declare_tool(request: HttpRequest, tool_id: int) -> HttpResponse:
     messages.success(
         request, f"Recorded: you declared that {record.name} only reads. Nothing runs early by that alone."
     )
+    return redirect("tool", record.server, record.name)
+
+
+@require_POST
+@permission_required(MAY_SWITCH, raise_exception=True)
+def price_tool(request: HttpRequest, tool_id: int) -> HttpResponse:
+    """What a call of it costs from now on: like the switch, for whoever operates, since it permits nothing."""
+    record = get_object_or_404(ToolRecord, pk=tool_id)
+    form = PriceForm(request.POST)
+    if not form.is_valid():
+        return _page(request, record, pricing=form, status=422)
+    price, why = form.cleaned_data["price"], form.cleaned_data["why"]
+    record = prices.change_price(record, price, who=request.user.get_username(), why=why, user=request.user)
+    messages.success(request, f"A call of {record.name} costs {money(record.price_per_call)} from the next forecast on.")
     return redirect("tool", record.server, record.name)
 
 
@@ -166,6 +181,7 @@ def _page(
     *,
     form: DecisionForm | None = None,
     declaration: PinnedForm | None = None,
+    pricing: PriceForm | None = None,
     status: int = 200,
     seen: Mapping[str, Any] | None = None,
     more: Mapping[str, Any] | None = None,
@@ -178,6 +194,7 @@ def _page(
         "outside_fields": ("may_tell_outsiders", "may_tell_new_values"),
         "arguments_typed": form.data.get("arguments", ""),
         "trial": _tried(record, RuleForm(form.data)) if form.is_bound else _untried(record, form),
+        "pricing": pricing or PriceForm(initial={"price": prices.as_text(record.price_per_call)}),
         "declaration": declaration or PinnedForm(initial=_pins(record), prefix="declare"),
         **(more or {}),
     }

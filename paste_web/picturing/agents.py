@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import User
 
-from speculation import breakers_opening, breakers_pausing, policy
+from speculation import breakers_opening, breakers_pausing, policy, prices
 from speculation.agent.demo import AGENTS
 from speculation.engine.breaking import Kind, Limits, Subject, Trip
 from speculation.models import AgentProfile, Approval, ApprovalLevel, ModelKind, SpeculationMode, ToolRecord
@@ -51,6 +52,7 @@ LIST_CHANGED = _reading(
     notify="boolean",
 )
 INVOICE = _reading("get_invoice", 1.9, "Read one invoice with its lines.", invoice_id="string")
+INVOICE_PRICE = Decimal("0.004")
 CONVERT = _reading("convert_currency", 0.9, "Convert an amount at today's rate.", cents="integer", to="string")
 REPLY = RemoteTool("send_reply", "write", 0.7, "Send an answer to a customer.", {"to": "string", "text": "string"})
 
@@ -146,6 +148,8 @@ def decide_all(cast: Cast, approver: User, now: datetime) -> None:
             may_tell_new_values=True,
             max_parallel=2,
         )
+    why = "The billing service charges for each invoice that is read."
+    prices.change_price(tools["get_invoice"], INVOICE_PRICE, who=approver.username, why=why, user=approver)
     policy.register_tool(REMOTE, LIST_CHANGED)
     Approval.objects.filter(tool=tools["convert_currency"]).update(expires_at=now - timedelta(days=1))
     policy.switch(tools["search_text"], False, who=approver.username, why="The index is being rebuilt.", user=approver)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from paste_web.picturing.telling import Line
 from speculation import events
 from speculation.jobs import POOL
 from speculation.models import AgentProfile, JobStatus, Session, ToolJob, ToolRecord
+from speculation.prices import as_text
 
 LONG = timedelta(days=1)
 """Nobody sweeps a made-up installation, and nobody should."""
@@ -52,6 +53,7 @@ def store(
     agent: AgentProfile, tools: Mapping[str, ToolRecord], lines: Sequence[Line], origin: datetime, **fields: Any
 ) -> Session:
     """A session that started at `origin` and whose log so far is `lines`. Raises KeyError for a tool it does not know."""
+    lines = [_priced(line, tools) for line in lines]
     created_at = origin + timedelta(seconds=lines[0].at)
     session = Session.objects.create(agent=agent, created_at=created_at, **fields)
     with transaction.atomic():
@@ -62,6 +64,14 @@ def store(
         _settle(session, lines, origin)
     session.refresh_from_db()
     return session
+
+
+def _priced(line: Line, tools: Mapping[str, ToolRecord]) -> Line:
+    """As the product tells of a guess: with what a call of its tool costs."""
+    if line.kind != "job_queued" or not line.payload["speculative"] or line.payload.get("warm_up"):
+        return line
+    price = tools[line.payload["tool"]].price_per_call
+    return replace(line, payload={**line.payload, "price": as_text(price)}) if price else line
 
 
 def _settle(session: Session, lines: Sequence[Line], origin: datetime) -> None:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from paste_web.needs import waiting_for_a_decision
 from paste_web.plain_text import reveal
 from paste_web.theme import THEMES, chosen_theme
-from paste_web.wording import duration, percent
+from paste_web.wording import duration, money, percent
 
 register = template.Library()
 
@@ -29,6 +29,7 @@ MENU = [("Audit", "audit"), ("API", "api-docs"), ("Admin", "admin:index")]
 
 register.filter("duration", duration)
 register.filter("percent", percent)
+register.filter("money", money)
 register.filter("reveal", reveal)
 
 

@@ -9,9 +9,10 @@ from django.utils.safestring import SafeString
 
 from paste_web.strip import Box, strip_boxes
 from paste_web.table_rows import row_html
-from paste_web.wording import duration, percent, seconds
+from paste_web.wording import duration, money, percent, seconds
 from speculation.figures import Figures
 from speculation.models import Arm, Session
+from speculation.prices import as_text
 from speculation.queries import Told
 from speculation.strip import draw_strip
 from speculation.timeline import call_text
@@ -46,6 +47,13 @@ def figure(figures: Figures, name: str) -> SafeString:
     """`<data class="net_saved_seconds" value="5.213">5.2 s</data>`: short for people, to the millisecond for programs."""
     exact = getattr(figures, name)
     return format_html('<data class="{}" value="{}">{}</data>', name, f"{exact + 0.0:.3f}", duration(exact))
+
+
+@register.simple_tag
+def money_figure(figures: Figures, name: str) -> SafeString:
+    """`<data class="wasted_price" value="0.0125">0.0125 USD</data>`, exact for both."""
+    amount = getattr(figures, name)
+    return format_html('<data class="{}" value="{}">{}</data>', name, as_text(amount), money(amount))
 
 
 @register.filter

@@ -29,9 +29,10 @@ def bid_for(
     """Price one prediction.
 
     slot_price: value of a slot's second at the present load, in seconds of waiting (0 idle, 1 fully contended).
-    tool_price_seconds: what a call of the tool costs beside time (quota, money), in seconds of waiting.
+    tool_price_seconds: what a call of the tool costs beside time (quota, money), in seconds of waiting. Only a wrong
+    guess costs it, as only that costs its slot: a right one is the call that would have been made, and paid for, anyway.
     """
     p = prediction.probability_before_write
     hidden = min(traits.expected_seconds, prediction.expected_use_seconds)
-    cost = (1.0 - p) * traits.expected_seconds * slot_price + tool_price_seconds
+    cost = (1.0 - p) * (traits.expected_seconds * slot_price + tool_price_seconds)
     return Bid(prediction, fingerprint, hidden, cost, p * hidden - cost)

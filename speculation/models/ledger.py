@@ -1,9 +1,11 @@
 """What ended sessions came to: their figures, kept so that pages can add up thousands. Written by ledger.py alone."""
 
+from decimal import Decimal
+
 from django.db import models
 from django.db.models.functions import Now
 
-from speculation.models.policy import ToolRecord
+from speculation.models.policy import SUM_OF_PRICES, ToolRecord
 from speculation.models.sessions import Session
 
 
@@ -28,6 +30,9 @@ class SessionFigures(models.Model):
     launches = models.PositiveIntegerField(help_text="Runs that started before anyone asked.")
     hits = models.PositiveIntegerField(help_text="Those of them that were asked for.")
     wasted_runs = models.PositiveIntegerField()
+    wasted_price = models.DecimalField(
+        **SUM_OF_PRICES, default=Decimal(0), help_text="What those runs' calls cost, at the prices they were admitted at."
+    )
     usual = models.JSONField(
         default=dict,
         help_text="What was usual when it was booked, seconds: {tools: {name: run}, queue}. Old runs are deleted, figures stay.",
@@ -57,6 +62,8 @@ class ToolFigures(models.Model):
     hidden_seconds = models.FloatField()
     wasted_seconds = models.FloatField()
     waste = models.JSONField(default=dict, help_text="Reason: [runs, seconds].")
+    wasted_price = models.DecimalField(**SUM_OF_PRICES, default=Decimal(0))
+    price_by_reason = models.JSONField(default=dict, help_text="Reason: what of wasted_price is its, as text; without those that were free.")
     would_launches = models.PositiveIntegerField(help_text="Shadow: distinct calls foreseen that no decision let run.")
     would_hits = models.PositiveIntegerField(help_text="Shadow: those of them that were asked for.")
     would_hide_seconds = models.FloatField()

@@ -1,8 +1,15 @@
 """Tools as they are known to operators, and every decision ever taken about them."""
 
+from decimal import Decimal
+
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+
+PRICE = {"max_digits": 12, "decimal_places": 6}
+"""Digits of an amount of money, in the installation's one currency: whole amounts below a million."""
+SUM_OF_PRICES = {"max_digits": 20, "decimal_places": 6}
+PRICE_TOO_HIGH = Decimal(10) ** (PRICE["max_digits"] - PRICE["decimal_places"])
 
 
 class ToolRecord(models.Model):
@@ -23,6 +30,9 @@ class ToolRecord(models.Model):
     processors = models.FloatField(
         null=True, blank=True, help_text="Kept busy while it runs, of its recent runs: 0 only waits, 1 computes all the time."
     )
+    price_per_call = models.DecimalField(
+        **PRICE, default=Decimal(0), help_text="What one call of it costs, in the installation's currency; 0 is free."
+    )
     credentials_hash = models.CharField(max_length=64, blank=True, help_text="Of what it signs in with, never that itself.")
     verified = models.PositiveIntegerField(default=0, help_text="Served guesses that a second run confirmed.")
     diverged = models.PositiveIntegerField(default=0, help_text="Served guesses that a second run contradicted.")
@@ -34,7 +44,14 @@ class ToolRecord(models.Model):
 
     class Meta:
         ordering = ["server", "name"]
-        constraints = [models.UniqueConstraint(fields=["server", "name"], name="tool_is_unique_on_server")]
+        constraints = [
+            models.UniqueConstraint(fields=["server", "name"], name="tool_is_unique_on_server"),
+            # PostgreSQL's NaN is above every number, so the upper bound keeps it out
+            models.CheckConstraint(
+                condition=models.Q(price_per_call__gte=0, price_per_call__lt=PRICE_TOO_HIGH),
+                name="tool_price_is_an_amount",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.server}/{self.name}"

@@ -33,8 +33,22 @@ def test_hidden_seconds_end_where_the_tool_does_or_where_it_is_asked_for() -> No
 def test_a_wrong_guess_costs_its_slot_and_the_tools_own_price() -> None:
     prediction = Prediction(ToolCall("fetch"), 0.1, 0.5, expected_use_seconds=10.0)
     priced = bid_for(prediction, TOOLS["fetch"], "x", slot_price=0.5, tool_price_seconds=0.1)
-    assert priced.cost_seconds == pytest.approx(0.5 * 2.0 * 0.5 + 0.1)
+    assert priced.cost_seconds == pytest.approx(0.5 * (2.0 * 0.5 + 0.1))
     assert priced.utility_seconds == pytest.approx(0.5 * 2.0 - priced.cost_seconds)
+
+
+def test_a_certain_guess_costs_no_price_since_its_call_would_have_been_paid_for_anyway() -> None:
+    prediction = Prediction(ToolCall("fetch"), 1.0, 1.0, expected_use_seconds=10.0)
+    assert bid_for(prediction, TOOLS["fetch"], "x", tool_price_seconds=1e6).utility_seconds == 2.0
+
+
+def test_a_guess_whose_price_is_more_than_it_can_save_is_refused_as_useless() -> None:
+    """At p 0.8 it hides 1.6 s and its slot costs 0.04 s: it bears a price of up to 7.8 s."""
+    prediction = Prediction(ToolCall("fetch"), 0.4, 0.8, expected_use_seconds=10.0)
+    dear = bid_for(prediction, TOOLS["fetch"], "dear", tool_price_seconds=7.9)
+    cheap = bid_for(prediction, TOOLS["fetch"], "cheap", tool_price_seconds=7.7)
+    assert verdict(dear, Slack(4)).refused == Refused.LOW_UTILITY
+    assert verdict(cheap, Slack(4)).admitted
 
 
 def test_the_most_useful_bid_is_served_first_whatever_order_bids_come_in() -> None:

@@ -8,11 +8,11 @@ from django.test import Client
 
 from speculation import access, ledger
 from speculation.figures import Figures, compute, critical_path
-from speculation.models import Session, SessionFigures
+from speculation.models import Session, SessionFigures, ToolFigures, ToolRecord
 from speculation.story import Story
 from tests.paste_web.stored_sessions import a_user, store
 from tests.speculation.figures_in_sql import figures_in_sql
-from tests.speculation.seeded_logs import seeded_log
+from tests.speculation.seeded_logs import READS, seeded_log
 from tests.speculation.written_log import WrittenLog, in_order
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +30,7 @@ def test_plain_sql_on_the_log_says_what_the_figures_say(sessions: list[Session])
     for session in sessions:
         figures = compute(Story(session.events.order_by("seq")))
         for name, value in figures_in_sql(session.pk).items():
-            assert getattr(figures, name) == pytest.approx(value, abs=NEAR), (session.pk, name)
+            assert float(getattr(figures, name)) == pytest.approx(value, abs=NEAR), (session.pk, name)
         seen |= {call.call.outcome for call in figures.calls} | {waste.reason for waste in figures.wasted}
         seen |= {"interference"} if figures.interference_seconds > 0 else set()
     assert {"used", "joined", "requested", "miss", "interference"} <= seen
@@ -45,7 +45,24 @@ def test_the_api_and_the_ledger_say_what_sql_says(client: Client, sessions: list
         booked = SessionFigures.objects.get(pk=session.pk)
         for name, value in truth.items():
             assert answer[name] == pytest.approx(value, abs=NEAR), name
-            assert getattr(booked, name) == pytest.approx(value, abs=NEAR), name
+            assert float(getattr(booked, name)) == pytest.approx(value, abs=NEAR), name
+
+
+def test_money_agrees_to_the_last_digit_and_adds_up_by_tool(client: Client, sessions: list[Session]) -> None:
+    tools = {name: ToolRecord.objects.create(name=name) for name in (*READS, "get_refund", "update_record")}
+    sessions[0].agent.tools.set(tools.values())
+    _, key = access.create_key("reader", ["tasks:read", "tasks:read_all"], who="op1")
+    reader = Client()
+    reader.force_login(a_user("eve"))
+    ledger.book_ended(most=100)
+    for session in sessions:
+        truth = figures_in_sql(session.pk)["wasted_price"]
+        answer = client.get(f"/api/v1/tasks/{session.pk}", headers={"Authorization": f"Bearer {key}"}).json()["figures"]
+        shown = dict(_figures_of(reader.get(f"/sessions/{session.pk}/").content.decode()))
+        by_tool = {row.tool.name: float(row.wasted_price) for row in ToolFigures.objects.filter(session=session)}
+        assert truth == answer["wasted_price"] == shown.get("wasted_price", 0.0) == float(SessionFigures.objects.get(pk=session.pk).wasted_price)
+        assert truth == by_tool.get("get_refund", 0.0) == sum(by_tool.values()), "what served a call was not paid in vain"
+    assert any(figures_in_sql(session.pk)["wasted_price"] > 0 for session in sessions)
 
 
 def test_the_page_says_what_sql_says(client: Client, sessions: list[Session]) -> None:
@@ -56,6 +73,8 @@ def test_the_page_says_what_sql_says(client: Client, sessions: list[Session]) ->
         wanted = {"task_seconds", "waited_seconds", "wasted_seconds", "hidden_seconds", "interference_seconds"}
         if session.arm == "on":
             wanted.add("net_saved_seconds")
+        if truth["wasted_price"]:
+            wanted.add("wasted_price")
         assert wanted <= shown.keys()
         assert {name: shown[name] for name in wanted} == pytest.approx({name: truth[name] for name in wanted}, abs=NEAR)
 

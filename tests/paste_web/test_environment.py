@@ -30,6 +30,11 @@ REFUSED: list[tuple[Callable[[], object], str, str]] = [
     (lambda: environment.yes_or_no("DEBUG", False), "DEBUG", "perhaps"),
     (lambda: environment.number("LATENCY", 0.0), "LATENCY", "nan"),
     (lambda: environment.number("LATENCY", 0.0, most=60), "LATENCY", "1e3"),
+    (lambda: environment.unit("CURRENCY", "USD"), "CURRENCY", "US 1"),
+    (lambda: environment.unit("CURRENCY", "USD"), "CURRENCY", "<b>"),
+    (lambda: environment.unit("CURRENCY", "USD"), "CURRENCY", "\u202eUSD"),
+    (lambda: environment.unit("CURRENCY", "USD"), "CURRENCY", " "),
+    (lambda: environment.unit("CURRENCY", "USD"), "CURRENCY", "doubloons"),
     (lambda: environment.url("BROKER", "", ["redis"]), "BROKER", "hunter2"),
     (lambda: environment.text("KEY"), "KEY_FILE", "/does/not/exist"),
 ]

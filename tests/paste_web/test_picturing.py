@@ -17,7 +17,7 @@ from paste_web.picturing.telling import Line, Terms, tell
 from paste_web.templatetags.paste import MENU, PAGES
 from speculation.decisions import Standing, judge, newest_decisions
 from speculation.figures import compute
-from speculation.models import AgentProfile, Session, SessionFigures, ToolRecord
+from speculation.models import AgentProfile, EventRecord, Session, SessionFigures, ToolRecord
 from speculation.story import Story
 from tests.speculation.breaking import set_default_limits
 from tests.speculation.written_log import Entry
@@ -77,6 +77,9 @@ def test_a_filled_installation_has_a_tool_in_every_state_and_books_what_has_ende
     stands = {judge(tool, next(iter(decisions.get(tool.pk, ())), None), timezone.now()).standing for tool in tools}
     assert stands == set(Standing)
     assert SessionFigures.objects.count() == Session.objects.filter(ended_at__isnull=False).count() > 20
+    priced = EventRecord.objects.filter(kind="job_queued", payload__price="0.004")
+    assert set(priced.values_list("payload__tool", flat=True)) == {"get_invoice"}, "one tool has a price"
+    assert not EventRecord.objects.filter(payload__has_key="price").exclude(pk__in=priced).exists()
     assert {session.status for session in filled.sessions.values()} == {"queued", "running", "succeeded", "failed"}
     assert filled.pattern.mapping
 

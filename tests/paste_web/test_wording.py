@@ -1,8 +1,10 @@
 """Figures as people read them."""
 
+from decimal import Decimal
+
 import pytest
 
-from paste_web.wording import duration, percent, seconds
+from paste_web.wording import duration, money, percent, seconds
 
 
 @pytest.mark.parametrize(
@@ -22,3 +24,12 @@ def test_percent_is_whole(value, text):
 @pytest.mark.parametrize(("value", "text"), [(None, "–"), (1.4, "1.40 s"), (14.62, "14.6 s"), (-0.001, "0.00 s"), (-1.5, "−1.50 s")])
 def test_a_tables_seconds_align(value, text):
     assert seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("0", "0 USD"), ("0.0025", "0.0025 USD"), ("0.005000", "0.005 USD"), ("0.1", "0.10 USD"), ("12", "12.00 USD"), ("1234.5", "1,234.50 USD"),
+     ("1E+3", "1,000.00 USD"), ("0.000001", "0.000001 USD")],
+)  # fmt: skip
+def test_money_is_exact_and_has_two_decimals_at_least(value, text):
+    assert money(Decimal(value)) == text

@@ -15,7 +15,7 @@ WITH log AS (
     SELECT max(at) FILTER (WHERE kind = 'session_started') AS started, max(at) FILTER (WHERE kind = 'session_ended') AS ended FROM log
 ), runs AS (
     SELECT queued.payload->>'job' AS job, (queued.payload->>'speculative')::boolean AS is_guess, started.at AS started,
-           ended.at AS ended
+           ended.at AS ended, coalesce((queued.payload->>'price')::numeric, 0) AS price
     FROM log AS queued
     JOIN log AS started ON started.kind = 'job_started' AND started.payload->>'job' = queued.payload->>'job'
     JOIN log AS ended ON ended.kind = 'job_ended' AND ended.payload->>'job' = queued.payload->>'job'
@@ -50,6 +50,7 @@ SELECT (SELECT ended - started FROM ends) AS task_seconds,
        (SELECT coalesce(sum(hidden), 0) FROM costed) AS hidden_seconds,
        (SELECT coalesce(sum(runs.ended - runs.started), 0) FROM runs LEFT JOIN calls USING (job)
         WHERE is_guess AND calls.job IS NULL) AS wasted_seconds,
+       (SELECT coalesce(sum(price), 0) FROM runs LEFT JOIN calls USING (job) WHERE is_guess AND calls.job IS NULL) AS wasted_price,
        (SELECT count(*) FROM runs WHERE is_guess) AS launches,
        (SELECT count(*) FROM calls WHERE outcome IN ('used', 'joined')) AS hits,
        (SELECT count(*) FROM calls WHERE effect = 'none') AS eligible_calls
@@ -57,7 +58,7 @@ SELECT (SELECT ended - started FROM ends) AS task_seconds,
 
 
 def figures_in_sql(session_id: UUID) -> dict[str, Any]:
-    """Seconds and counts by the names of figures.Figures."""
+    """Seconds, counts and money by the names of figures.Figures."""
     with connection.cursor() as cursor:
         cursor.execute(_SQL, {"session": session_id})
         names = [column.name for column in cursor.description or ()]

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from tests.speculation.written_log import WrittenLog, in_order
 
 READS = ("get_user", "get_order", "get_payment", "search_policy")
+PRICES = {"get_user": {"price": "0.01"}, "get_refund": {"price": "0.0025"}}
+"""Of a tool whose guesses serve calls, and of one whose guesses nobody asks for; the others are free."""
 
 
 @dataclass
@@ -49,7 +51,8 @@ class _Author:
             return ends
         job, begins = self.job(), round(start + self.pause(0.05, 0.3), 3)
         ends = round(self.rng.uniform(begins + 0.1, asked) if kind == "used" else asked + self.pause(0.05, 1.5), 3)
-        self.log.guess(job, begins, tool, arguments, start=begins).asks(call_id, asked, tool, job, kind, arguments)
+        price = PRICES.get(tool, {})
+        self.log.guess(job, begins, tool, arguments, start=begins, **price).asks(call_id, asked, tool, job, kind, arguments)
         self.log.ends(job, ends, speculative=kind == "used")
         back = max(asked, ends)
         self.log.returns(call_id, back, tool, job)
@@ -59,7 +62,7 @@ class _Author:
         for _ in range(self.rng.randint(0, 2) if self.arm == "on" else 0):
             job, begins = self.job(), round(start + self.pause(0.1, 0.5), 3)
             ends = round(begins + self.pause(0.2, 2.5), 3)
-            self.log.guess(job, begins, "get_refund", {"id": job}, start=begins).ends(job, ends)
+            self.log.guess(job, begins, "get_refund", {"id": job}, start=begins, **PRICES["get_refund"]).ends(job, ends)
 
     def _write(self, number: int, start: float, asked: float) -> None:
         self.log.turn(number, start, asked, "update_record")

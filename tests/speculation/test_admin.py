@@ -34,7 +34,8 @@ from speculation.models import (
 SECRET = "the-payload-nobody-may-see"
 admin.autodiscover()  # as urls.py does
 OURS = [model for model in admin.site._registry if model._meta.app_label == "speculation"]
-EDITABLE = {AgentProfile, AlertThreshold, Breaker, ModelEndpoint, WorkerPool, PatternRecord}
+EDITABLE = {AgentProfile, AlertThreshold, Breaker, ModelEndpoint, WorkerPool, PatternRecord, ToolRecord}
+NEVER_ADDED = {PatternRecord, ToolRecord}
 SEARCHES = [
     "",
     "support",
@@ -123,7 +124,7 @@ def test_every_admin_page_of_a_table_answers(rows: dict[type, Any], chief: Clien
         assert chief.get(url("changelist", model), {"q": text} if text else {}).status_code == 200
     assert chief.get(url("change", model, row.pk)).status_code == 200
     assert chief.get(url("history", model, row.pk)).status_code == 200
-    may_add = model in EDITABLE - {PatternRecord}
+    may_add = model in EDITABLE - NEVER_ADDED
     assert chief.get(url("add", model)).status_code == (200 if may_add else 403)
     for each in admin.site._registry[model].get_list_filter(None):
         field = model._meta.get_field(each)
@@ -182,6 +183,31 @@ def test_new_credentials_are_said_for_the_selected_tools(rows: dict[type, Any], 
     chief.post(url("changelist", ToolRecord), {"action": "credentials_changed", "_selected_action": [tool.pk]})
     assert ToolRecord.objects.get(pk=tool.pk).policy_version == tool.policy_version + 1
     assert AuditEntry.objects.first().what.startswith("credentials changed")
+
+
+def test_of_a_tool_only_its_price_is_written_by_the_module_that_owns_it(rows: dict[type, Any], chief: Client) -> None:
+    tool = rows[ToolRecord]
+    path = url("change", ToolRecord, tool.pk)
+    posted = {"price_per_call": "0.0025", "why": "Its provider says so.", "name": "other", "enabled": "", "effect": "write"}
+    assert chief.post(path, posted).status_code == 302
+    stored = ToolRecord.objects.get(pk=tool.pk)
+    assert str(stored.price_per_call) == "0.002500"
+    others = [field.attname for field in ToolRecord._meta.concrete_fields if field.name != "price_per_call"]
+    assert all(getattr(stored, name) == getattr(tool, name) for name in others)
+    entry = AuditEntry.objects.first()
+    assert (entry.what, entry.who, entry.why) == ("price changed: builtin/get_order", "chief", "Its provider says so.")
+    for odd in ({"price_per_call": "-1"}, {"price_per_call": "NaN"}, {"price_per_call": "0.0000001"}, {"why": " "}):
+        assert chief.post(path, {**posted, "price_per_call": "7", **odd}).status_code == 200, odd
+    assert ToolRecord.objects.get(pk=tool.pk).price_per_call == stored.price_per_call
+    for path in (url("add", ToolRecord), url("delete", ToolRecord, tool.pk)):
+        assert chief.post(path, {**posted, "post": "yes"}).status_code == 403
+    assert ToolRecord.objects.count() == 1
+
+
+def test_whoever_may_not_change_tools_prices_none_in_the_admin(rows: dict[type, Any], onlooker: Client) -> None:
+    path = url("change", ToolRecord, rows[ToolRecord].pk)
+    assert onlooker.post(path, {"price_per_call": "7", "why": "because"}).status_code == 403
+    assert ToolRecord.objects.get().price_per_call == 0 and 'name="why"' not in onlooker.get(path).content.decode()
 
 
 def pattern_form(**fields: Any) -> dict[str, Any]:

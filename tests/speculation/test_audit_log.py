@@ -30,6 +30,7 @@ def found(**narrowed: Any) -> list[str]:
         ("definition changed: builtin/get_order", "tool"),
         ("declared to read only: builtin/run_command", "tool"),
         ("canary rolled back: builtin/get_order", "tool"),
+        ("price changed: builtin/get_order", "tool"),
         ("pattern record changed: get_user:ok => get_order", "pattern"),
         ("speculation paused: all speculation", "pause"),
         ("agent pause opened: agent support", "pause"),

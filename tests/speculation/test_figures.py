@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speculation.engine.evidence import REFUTED
-from speculation.figures import compute, covered, united
+from speculation.figures import compute
+from speculation.intervals import covered, united
 from speculation.story import Story
 from tests.speculation.written_log import WrittenLog, example, in_order
 

@@ -32,9 +32,10 @@ class WrittenLog(list[Entry]):
         calls = [{"call_id": f"{number}.{k}", "tool": tool, "arguments": {}} for k, tool in enumerate(tools)]
         return self.add(end, "turn_ended", turn=number, text="", calls=calls, finish_reason="stop", usage={})
 
-    def guess(self, job: str, at: float, tool: str, arguments: Any = None, *, start: float | None = None) -> "WrittenLog":
+    def guess(self, job: str, at: float, tool: str, arguments: Any = None, *, start: float | None = None,
+              **more: Any) -> "WrittenLog":  # fmt: skip
         self.add(at, "job_queued", job=job, tool=tool, arguments=arguments or {}, effect="none", speculative=True, epoch=0,
-                 probability=0.8, utility=1.0)  # fmt: skip
+                 probability=0.8, utility=1.0, **more)  # fmt: skip
         return self if start is None else self.add(start, "job_started", job=job, attempt=1)
 
     def ends(self, job: str, at: float, *, status: str = "succeeded", speculative: bool = True) -> "WrittenLog":

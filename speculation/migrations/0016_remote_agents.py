@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('speculation', '0014_warm_ups'),
+        ('speculation', '0015_prices'),
     ]
 
     operations = [
