@@ -10,6 +10,10 @@ from paste_web.snippets import KEY_VARIABLE
 CLAUDE_CODE = """claude mcp add --transport http paste {url} \\
   --header "Authorization: Bearer ${variable}\""""
 
+TEST_CALL = """curl -sS {url} -H "Authorization: Bearer ${variable}" \\
+  -H "Content-Type: application/json" -H "Accept: application/json, text/event-stream" \\
+  -d '{{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}}\'"""
+
 SDK = """import asyncio, os, httpx2
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
@@ -53,6 +57,11 @@ class Snippet(NamedTuple):
 def mcp_snippets(url: str) -> list[Snippet]:
     """url: the endpoint of one agent."""
     return [Snippet(slug, title, lines(url)) for slug, (title, lines) in _CLIENTS.items()]
+
+
+def mcp_test_call(url: str) -> str:
+    """A call that changes nothing: the agent's tools."""
+    return TEST_CALL.format(url=url, variable=KEY_VARIABLE)
 
 
 def _filled(template: str) -> Callable[[str], str]:

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 OPEN_KEYS = frozenset({
-    "agent", "arm", "attempt", "call_id", "effect", "epoch", "error", "finish_reason", "index", "job", "model", "of", "ok", "outcome",
+    "agent", "arm", "attempt", "as_of", "call_id", "effect", "elsewhere", "epoch", "error", "finish_reason", "index", "job", "model", "of", "ok", "outcome",
     "owner", "pattern", "price", "probability", "reason", "run_seconds", "scripted", "speculative", "status", "tool", "turn",
     "unknown_outcome", "usage", "utility",
 })  # fmt: skip

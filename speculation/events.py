@@ -3,7 +3,7 @@
 Every kind, with its payload. All readers (timeline, figures, mining, resume, API, pages) rest on this list. `call_id` is
 "turn.index" (turns from 1, indices from 0); `job` is a ToolJob's id as text; times are in the row's own `at`.
 
-session_queued     {agent, task, arm, model, scripted}
+session_queued     {agent, task, arm, model, scripted, elsewhere?}      elsewhere: its agent runs elsewhere, and nobody hears its model
 session_started    {attempt, owner}            session_resumed {attempt, owner}
 user_said          {text}                      the task itself is the first
 turn_started       {turn, attempt}             the request to the model is sent

@@ -107,7 +107,9 @@ def _ended(story: Story, at: float, payload: Mapping[str, Any]) -> None:
 
 
 def _turn_started(story: Story, at: float, payload: Mapping[str, Any]) -> None:
-    story.turns.append(Turn(number=payload["turn"], started_at=at))
+    """Of a model that nobody hears, since its agent runs elsewhere, the whole turn counts as decoding."""
+    first_token_at = at if story.facts.get("elsewhere") else None
+    story.turns.append(Turn(number=payload["turn"], started_at=at, first_token_at=first_token_at))
 
 
 def _turn_queued(story: Story, at: float, payload: Mapping[str, Any]) -> None:

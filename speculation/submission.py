@@ -151,6 +151,7 @@ def _tell_queued(session: Session, said: str) -> None:
             arm=str(session.arm),
             model=session.model_name,
             scripted=session.agent.is_scripted,
+            **({"elsewhere": True} if session.agent.is_remote else {}),
         )
         if said:
             log.append("user_said", text=said)

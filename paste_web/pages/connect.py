@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from paste_web.mcp_address import mcp_path
-from paste_web.mcp_snippets import mcp_snippets
+from paste_web.mcp_snippets import mcp_snippets, mcp_test_call
 from paste_web.session_view import may_read_payloads
 from paste_web.snippets import KEY_VARIABLE, curl_snippet, python_snippet, test_call_snippet
 from speculation import access
@@ -117,8 +117,14 @@ def _waiting(key: ApiKey | None) -> dict[str, Any]:
     """`is_waiting`: the key has made no call yet, and still can."""
     state = access.state_of(key, timezone.now()) if key else None
     is_waiting = key is not None and key.last_used_at is None and state == access.KeyState.VALID
-    may_read = key is not None and access.may(key, access.READ)
-    return {"awaited": key, "state": state, "is_waiting": is_waiting, "may_read": may_read}
+    may_read, may_call = (key is not None and access.may(key, scope) for scope in (access.READ, access.CALL))
+    return {
+        "awaited": key,
+        "state": state,
+        "is_waiting": is_waiting,
+        "may_read": may_read,
+        "only_calls": may_call and not may_read,
+    }
 
 
 def _page(
@@ -179,7 +185,14 @@ def _mcp_lines(request: HttpRequest) -> dict[str, Any]:
         return {"remotes": []}
     url = request.build_absolute_uri(mcp_path(remote.name))
     tools = list(remote.tools.values_list("name", flat=True).order_by("name"))
-    return {"remotes": remotes, "remote": remote, "mcp_url": url, "mcp_snippets": mcp_snippets(url), "mcp_tools": tools}
+    return {
+        "remotes": remotes,
+        "remote": remote,
+        "mcp_url": url,
+        "mcp_snippets": mcp_snippets(url),
+        "mcp_tools": tools,
+        "mcp_test_call": mcp_test_call(url),
+    }
 
 
 def _chosen(agents: list[AgentProfile], name: str) -> AgentProfile | None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from paste_web.mcp_snippets import mcp_snippets
 from paste_web.snippets import curl_snippet, python_snippet
-from speculation.access import READ, READ_ALL, WRITE, create_key, find_key, revoke_key
+from speculation.access import CALL, READ, READ_ALL, WRITE, create_key, find_key, revoke_key
 from speculation.agent.demo import AGENTS
 from speculation.models import AgentProfile, ApiKey, AuditEntry, Session
 from tests.paste_web.stored_sessions import a_user
@@ -231,6 +231,16 @@ def test_the_lines_for_mcp_name_the_chosen_agent_and_no_key(admin: Client) -> No
         assert f"claude mcp add --transport http paste http://testserver/mcp/{name}" in page
         assert "tools:call" in page and KEY.findall(page) == []
     assert "has no tools yet" in page and "There is no agent yet, so a task is refused." in page
+
+
+def test_a_key_that_only_calls_is_tried_at_the_mcp_endpoint(admin: Client) -> None:
+    AgentProfile.objects.create(name="desk", model_kind="remote")
+    admin.post(PAGE, {**FORM, "scopes": [CALL]})
+    page = unescaped(text(admin))
+    lines = page.split('id="test-call"')[1].split("</pre>")[0].partition(">")[2]
+    words = shlex.split(lines.replace("\\\n", " "))
+    assert "http://testserver/mcp/desk" in words and json.loads(words[-1])["method"] == "tools/list"
+    assert "It lists the tools that desk may call" in page
 
 
 def test_the_lines_for_mcp_are_code_that_can_be_read() -> None:
