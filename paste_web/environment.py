@@ -66,6 +66,16 @@ def yes_or_no(name: str, default: bool) -> bool:
     return words.get(value, default)
 
 
+def readable_file(name: str) -> Path | None:
+    """The path of a file that can be read now; None where the variable is empty."""
+    path = os.environ.get(name)
+    if not path:
+        return None
+    if not os.access(path, os.R_OK) or not Path(path).is_file():
+        refuse(name, "the path of a readable file")
+    return Path(path).resolve()
+
+
 def listing(name: str, default: Sequence[str] = ()) -> list[str]:
     """Values separated by commas."""
     return [part.strip() for part in text(name).split(",") if part.strip()] or list(default)

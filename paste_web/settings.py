@@ -71,6 +71,8 @@ PASTE_SPECULATION_SECONDS_A_MINUTE = environment.number("PASTE_SPECULATION_SECON
 PASTE_CURRENCY = environment.unit("PASTE_CURRENCY", "USD")
 PASTE_SECONDS_PER_CURRENCY_UNIT = environment.number("PASTE_SECONDS_PER_CURRENCY_UNIT", 60.0)
 PASTE_CHAIN_DEPTH = environment.whole_number("PASTE_CHAIN_DEPTH", 1, least=1, most=3)
+# MCP servers whose tools our agents may be given: a file in the form that most clients read (docs/mcp.md).
+PASTE_MCP_SERVERS = environment.readable_file("PASTE_MCP_SERVERS")
 PASTE_ALLOWED_PRIVATE_HOSTS = environment.listing("PASTE_ALLOWED_PRIVATE_HOSTS")
 
 # Sessions that ended so many days ago are deleted with everything of theirs; 0 keeps them for ever.
@@ -186,6 +188,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "retain": {"task": "speculation.retain", "schedule": crontab(hour=3, minute=17), "options": {"expires": 9 * 3600}}
 }
+if PASTE_MCP_SERVERS:
+    CELERY_BEAT_SCHEDULE["list_tools"] = {"task": "speculation.list_tools", "schedule": 60.0, "options": {"expires": 60}}
 CELERY_BEAT_SCHEDULE_FILENAME = str(PASTE_HOME / "beat-schedule")
 
 UNFOLD = {

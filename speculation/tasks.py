@@ -11,7 +11,18 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
 from django.utils import timezone
 
-from speculation import admission, breakers, durations, learning, ledger, recovery, retention, sessions, worlds
+from speculation import (
+    admission,
+    breakers,
+    durations,
+    learning,
+    ledger,
+    recovery,
+    retention,
+    sessions,
+    tool_servers,
+    worlds,
+)
 from speculation.agent.loop import AgentLoop
 from speculation.agent.types import Outcome, SessionStopped
 from speculation.clients import model_for, user_for
@@ -26,6 +37,7 @@ from speculation.runtime import Cancelled, SessionRuntime
 from speculation.seated_model import seated
 from speculation.submission import hand_over
 from speculation.toolbox import Toolbox
+from tools.mcp_servers import BadServers
 
 logger = logging.getLogger(__name__)
 
@@ -139,6 +151,20 @@ def retain() -> None:
         retention.retain_and_tell(before)
     except UNREACHABLE as problem:  # tomorrow is another day, and begins where this one ended
         logger.warning("stopped deleting old sessions: %s", type(problem).__name__)
+    finally:
+        connection.close()
+
+
+@shared_task(name="speculation.list_tools", ignore_result=True)
+def list_tools() -> None:
+    """See what the MCP servers offer now: a tool that has changed is reviewed before anything of it runs early again."""
+    try:
+        if settings.PASTE_MCP_SERVERS is not None:
+            tool_servers.list_tools(settings.PASTE_MCP_SERVERS)
+    except BadServers as problem:
+        logger.error("%s", problem)
+    except UNREACHABLE as problem:  # the next minute is another chance
+        logger.warning("could not register the tools of MCP servers: %s", type(problem).__name__)
     finally:
         connection.close()
 

@@ -161,6 +161,7 @@ def context_for(job: ToolJob, should_stop: Callable[[], bool]) -> ToolContext:
         repeat=job.repeat,
         network_latency_seconds=float(world.get("network_latency_seconds", 0.0)),
         allowed_private_hosts=frozenset(settings.PASTE_ALLOWED_PRIVATE_HOSTS),
+        servers_file=settings.PASTE_MCP_SERVERS,
         should_stop=should_stop,
     )
 

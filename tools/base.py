@@ -185,6 +185,8 @@ class ToolContext:
     """Added by network-like tools where the demo stands for a network; 0 elsewhere. Stated beside the tool."""
     allowed_private_hosts: frozenset[str] = frozenset()
     """Pairs such as "127.0.0.1:8123" that fetch_page may reach although their address is private."""
+    servers_file: Path | None = None
+    """Where the MCP servers are told, for tools of those."""
     should_stop: Callable[[], bool] = _never_stop
     """Cooperative tools ask this at least every 100 ms and raise ToolStopped."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from tools import recorded
+from tools import mcp_client, recorded
 from tools.base import Tool, UnknownTool
 from tools.builtin.edit_file import EditFile
 from tools.builtin.fetch_page import FetchPage
@@ -43,14 +43,17 @@ BUILTIN: Mapping[str, Tool] = MappingProxyType({tool.name: tool for tool in _ALL
 
 
 def find(server: str, name: str, definition: Mapping[str, Any] = _NO_DEFINITION) -> Tool:
-    """The tool `name` of `server`: "builtin", or "recorded.<source>", whose tools are all in their stored `definition`.
+    """The tool `name` of `server`: "builtin", or one that is all in its stored `definition`: of "recorded.<source>", or of an
+    MCP server.
 
     Raises UnknownTool, which says what there is.
     """
     if server.startswith(RECORDED):
         return recorded.from_definition(name, definition)
+    if definition.get("kind") == mcp_client.KIND:
+        return mcp_client.McpTool(server, definition)
     if server != "builtin":
-        raise UnknownTool(f"There is no server {server!r}; there are 'builtin' and '{RECORDED}<source>'.")
+        raise UnknownTool(f"There is no server {server!r}; there are 'builtin', '{RECORDED}<source>' and MCP servers.")
     if name not in BUILTIN:
         raise UnknownTool(f"There is no tool {name!r}; there are {', '.join(sorted(BUILTIN))}.")
     return BUILTIN[name]

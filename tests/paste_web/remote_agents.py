@@ -11,7 +11,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from speculation import access
 from speculation.models import AgentProfile, Session, ToolRecord, WorkerPool
-from speculation.policy import decide, register_tool
+from speculation.policy import decide, declare_reads_only, register_tool
 from tools import catalog
 
 TOOLS = ("get_record", "search_documents", "update_record")
@@ -24,6 +24,25 @@ def desk(name: str = "desk", **fields: Any) -> AgentProfile:
     for tool in (register_tool("builtin", catalog.BUILTIN[name]) for name in TOOLS):
         agent.tools.add(tool)
         if tool.effect == "none":
+            approve(tool)
+    return agent
+
+
+def stockroom(name: str) -> AgentProfile:
+    """An agent with the tools that tests/mcp_server.py lists; of two of them an approver has said that they read."""
+    WorkerPool.objects.update_or_create(name="tools", defaults={"slots": 4, "reserved": 1})
+    agent = AgentProfile.objects.create(name=name, model_kind="remote", mode="on")
+    for tool in ToolRecord.objects.filter(server="stock", name__in=["find_part", "look_at_shelf", "take_part"]):
+        agent.tools.add(tool)
+        if tool.name != "take_part":
+            declare_reads_only(
+                tool,
+                who="tester",
+                why="it looks up",
+                expected_definition_hash=tool.definition_hash,
+                expected_policy_version=tool.policy_version,
+            )
+            tool.refresh_from_db()
             approve(tool)
     return agent
 

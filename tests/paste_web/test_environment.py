@@ -37,6 +37,8 @@ REFUSED: list[tuple[Callable[[], object], str, str]] = [
     (lambda: environment.unit("CURRENCY", "USD"), "CURRENCY", "doubloons"),
     (lambda: environment.url("BROKER", "", ["redis"]), "BROKER", "hunter2"),
     (lambda: environment.text("KEY"), "KEY_FILE", "/does/not/exist"),
+    (lambda: environment.readable_file("SERVERS"), "SERVERS", "/does/not/exist"),
+    (lambda: environment.readable_file("SERVERS"), "SERVERS", "/tmp"),
 ]
 
 

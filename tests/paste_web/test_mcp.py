@@ -1,6 +1,7 @@
 """The MCP endpoint, called by the official client over the wire, with workers of its own behind it."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from mcp_types import CallToolResult
 from speculation.models import AgentProfile, RemoteCall, Session, ToolJob
 from speculation.queries import told
 from speculation.submission import cancel_session
-from tests.paste_web.remote_agents import connected, desk, key_text, wait_until, wait_until_ended
+from speculation.tool_servers import list_tools
+from tests.mcp_server import KEY, asked, running
+from tests.paste_web.remote_agents import connected, desk, key_text, stockroom, wait_until, wait_until_ended
 from tests.workers import Worker, Workers
 
 pytestmark = pytest.mark.slow
@@ -179,3 +182,39 @@ def test_a_call_outlives_the_worker_that_ran_its_session(
     (session,) = wait_until_ended(1)
     assert session.attempt == 2 and ToolJob.objects.filter(session=session, call_id__isnull=False).count() == 3
     assert [call.call_id for call in told(session).story.calls.values()] == ["1.0", "2.0", "3.0"]
+
+
+def test_tools_of_another_mcp_server_are_called_ahead_through_us(
+    key: str, web_address: str, workers: Workers, tmp_path: Path
+) -> None:
+    """An agent that had its own MCP server has us in between: it sees the same tools, and waits less for them."""
+    with running(tmp_path) as upstream:
+        file = tmp_path / "servers.json"
+        headers = {"Authorization": f"Bearer {KEY}"}
+        file.write_text(json.dumps({"mcpServers": {"stock": {"url": upstream, "headers": headers}}}))
+        list_tools(file)
+        stockroom("clerk")
+        told_where = {**FAST, "PASTE_MCP_SERVERS": str(file)}
+        started = [workers.tools(processes=4, **told_where), workers.agents(**told_where)]
+        for worker in started:
+            worker.wait_until_ready()
+
+        async def fetch(client: Client, part: str) -> CallToolResult:
+            found = await client.call_tool("find_part", {"name": part})
+            await asyncio.sleep(THINKING_SECONDS)
+            return await client.call_tool("look_at_shelf", {"shelf": found.structured_content["shelf"]})
+
+        url = f"{web_address}/mcp/clerk"
+        listed = talk(url, key, lambda client: client.list_tools())
+        assert {tool.name: tool.annotations.read_only_hint for tool in listed.tools} == {
+            "find_part": True, "look_at_shelf": True, "take_part": False,
+        }  # fmt: skip
+        for part in ("part-1", "part-2", "part-3"):
+            talk(url, key, lambda client, part=part: fetch(client, part))
+        wait_until_ended(3)
+        last = talk(url, key, lambda client: fetch(client, "part-4"))
+
+        assert last.structured_content == {"shelf": "shelf-28", "holds": "things of shelf-28"}
+        session = wait_until_ended(4)[-1]
+        assert outcomes(session) == ["requested", "used"] and told(session).figures.net_saved_seconds > 0.3
+        assert asked(tmp_path).count("look_at_shelf shelf-28") == 1, "it was asked once"

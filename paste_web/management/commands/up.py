@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from paste_web import starting
+from paste_web import celery_app, starting
 from paste_web.processes import ProcessEnded, Processes, beat
 from paste_web.progress import say
 
@@ -39,6 +39,8 @@ class Command(BaseCommand):
         starting.wait_for_web(processes, address)
         starting.wait_for_workers(processes)
         processes.start(beat())
+        if settings.PASTE_MCP_SERVERS:  # from then on the beat asks each minute
+            celery_app.send_task("speculation.list_tools", queue="agents")
         self.stdout.write(f"PASTE   {address}   logs in {settings.PASTE_HOME / 'log'}   Ctrl-C stops it")
         self.stdout.flush()
         while True:
