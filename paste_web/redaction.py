@@ -8,7 +8,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 OPEN_KEYS = frozenset({
     "agent", "arm", "attempt", "as_of", "call_id", "effect", "elsewhere", "epoch", "error", "finish_reason", "index", "job", "model", "of", "ok", "outcome",
-    "owner", "pattern", "price", "probability", "reason", "run_seconds", "scripted", "speculative", "status", "tool", "turn",
+    "owner", "parked", "pattern", "price", "probability", "reason", "run_seconds", "scripted", "speculative", "status", "tool", "turn",
     "unknown_outcome", "usage", "utility",
 })  # fmt: skip
 """Keys of the log's payloads that anybody may read. Whatever is not named here is hidden, so a new one is, too."""

@@ -20,7 +20,9 @@ from speculation.turnstiles import Turnstile, go_through
 
 _LINES = """
 SELECT first.party, first.id, extract(epoch FROM clock_timestamp() - first.created_at)::float8,
-    (SELECT count(*) FROM speculation_session AS other WHERE other.party = first.party AND other.status = 'running'),
+    (SELECT count(*) FROM speculation_session AS other
+        WHERE other.party = first.party AND other.status = 'running'
+          AND (other.parked_at IS NULL OR other.lease_until IS NOT NULL)),
     (SELECT extract(epoch FROM clock_timestamp() - max(other.started_at))::float8
         FROM speculation_session AS other WHERE other.party = first.party)
 FROM (

@@ -4,7 +4,8 @@ Every kind, with its payload. All readers (timeline, figures, mining, resume, AP
 "turn.index" (turns from 1, indices from 0); `job` is a ToolJob's id as text; times are in the row's own `at`.
 
 session_queued     {agent, task, arm, model, scripted, elsewhere?}      elsewhere: its agent runs elsewhere, and nobody hears its model
-session_started    {attempt, owner}            session_resumed {attempt, owner}
+session_started    {attempt, owner}            session_resumed {attempt, owner, parked?}      parked: no worker was lost; there was
+                    nothing to do for one
 user_said          {text}                      the task itself is the first
 turn_started       {turn, attempt}             the request to the model is sent
 turn_queued        {turn}                      its endpoint serves as many requests as it may; only where a limit is set

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
@@ -108,13 +109,15 @@ def _expired_results() -> QuerySet[ToolJob]:
 
 
 def _hand_over_sessions() -> int:
-    """Queued sessions nobody claimed, and running ones whose owner's lease ran out.
+    """Queued sessions nobody claimed, and running ones whose owner's lease ran out; parked ones whose time is up.
 
     A queued session's `lease_until` says until when the broker need not be told again.
     """
     unclaimed = Q(status=SessionStatus.QUEUED) & (
         Q(lease_until__isnull=True, created_at__lte=Now() - TELL_AGAIN_AFTER) | Q(lease_until__lte=Now())
     )
+    parked = Session.objects.filter(status=SessionStatus.RUNNING, lease_until=None)
+    parked.filter(parked_at__lte=Now() - timedelta(seconds=settings.PASTE_MCP_QUIET_SECONDS)).update(lease_until=Now())
     orphaned = Q(status=SessionStatus.RUNNING, lease_until__lte=Now())
     found = list(Session.objects.filter(unclaimed | orphaned).values_list("pk", flat=True)[:MOST_AT_ONCE])
     Session.objects.filter(pk__in=found, status=SessionStatus.QUEUED).update(lease_until=Now() + TELL_AGAIN_AFTER)

@@ -38,12 +38,13 @@ ANSWERED_WITHIN_SECONDS = 3600.0
 # The session's row is shared, so that it cannot end between the look at it and the call's arrival.
 _HAND_IN = """
 WITH open AS (
-    SELECT id FROM speculation_session WHERE id = %s AND ended_at IS NULL FOR SHARE
+    SELECT id, owner = '' AND parked_at IS NOT NULL AS is_parked
+    FROM speculation_session WHERE id = %s AND ended_at IS NULL FOR SHARE
 ), handed_in AS (
     INSERT INTO speculation_remotecall (id, session_id, tool, arguments, said, call_id)
     SELECT %s, id, %s, %s::jsonb, %s, '' FROM open RETURNING id
 )
-SELECT pg_notify(%s, %s) FROM handed_in
+SELECT is_parked, pg_notify(%s, %s) FROM handed_in, open
 """
 _TAKE_OUT = """
 DELETE FROM speculation_remotecall WHERE id = %s AND answer IS NOT NULL RETURNING answer, call_id
@@ -119,6 +120,7 @@ def leave(caller: Caller) -> bool:
     Session.objects.filter(pk=session_id, client_left_at=None).update(client_left_at=Now())
     with rows.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [NOTICE_CHANNEL, bell_of(session_id)])
+    submission.wake(session_id)
     return True
 
 
@@ -162,7 +164,10 @@ def _handed_in(session_id: UUID, pk: UUID, tool: str, arguments: Mapping[str, An
     values = [session_id, pk, tool, json.dumps(arguments), said, NOTICE_CHANNEL, bell_of(session_id)]
     with rows.cursor() as cursor:
         cursor.execute(_HAND_IN, values)
-        return cursor.fetchone() is not None
+        found = cursor.fetchone()
+    if found is not None and found[0]:
+        submission.wake(session_id)
+    return found is not None
 
 
 def _taken_out(session_id: UUID, pk: UUID) -> Answer | None:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 
 from django.db import connection
 
@@ -22,6 +23,8 @@ from speculation.notices import LOOK_AGAIN_SECONDS, assert_outside_transaction, 
 from speculation.remote_inbox import Inbox, bell_of
 from speculation.runtime import Cancelled, SessionRuntime
 
+PARK_AFTER_SECONDS = 15.0
+"""A model that thinks for longer pays some hundredths of a second for its next call, and keeps no worker's thread meanwhile."""
 MOST_AT_ONCE = 16
 """Calls of one session that run side by side; further ones wait, as they would for slots."""
 
@@ -35,27 +38,37 @@ class RemoteLoop:
     quiet_seconds: how long after its last answer the agent may be silent before its session is over.
     """
 
-    def __init__(self, session: Session, host: SessionRuntime, *, quiet_seconds: float) -> None:
+    def __init__(
+        self, session: Session, host: SessionRuntime, *, quiet_seconds: float, was_parked_for: timedelta | None = None
+    ) -> None:
         self.inbox, self.host, self.quiet_seconds = Inbox(session), host, quiet_seconds
-        self._session = session
+        self._session, self._was_parked_for = session, was_parked_for
         self._bell = threading.Event()
         self._said = ""
-        self._has_left = False
+        self._has_left = self._is_over = False
         self._beside: ThreadPoolExecutor
 
-    def run(self) -> Outcome:
-        """Until the client has left, or was quiet for long. Raises SessionStopped, SessionLost."""
+    def run(self) -> Outcome | None:
+        """Until the client has left, or was quiet for long. None: it has been quiet for a while, and nobody need wait here.
+
+        Raises SessionStopped, SessionLost.
+        """
         with self._listening():
             turn, calls = self.inbox.last_turn()
             self._said = self.inbox.last_said()
             self._go_on_with(turn, calls)
             while True:
                 turn += 1
-                self.host.turn_started(turn)
+                if self._was_parked_for is None:  # else the turn had begun, and goes on
+                    self.host.turn_started(turn)
                 calls = self._first_calls(turn)
-                if not calls:
+                self._was_parked_for = None
+                if calls:
+                    self._answer(turn, calls)
+                elif self._is_over:
                     return Outcome("succeeded", over_at=None if self._has_left else self.inbox.last_answered_at())
-                self._answer(turn, calls)
+                else:
+                    return None
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -72,12 +85,16 @@ class RemoteLoop:
             self._answer(turn, [call for call in calls if call.call_id in left], of_turn=len(calls))
 
     def _first_calls(self, turn: int) -> list[RequestedCall]:
-        """The calls that end the model's turn; none where the client has left or was quiet for too long."""
-        until = time.monotonic() + self.quiet_seconds
+        """The calls that end the model's turn; none where the client has left, or was quiet for a while or too long."""
+        began, quiet_before = time.monotonic(), 0.0
+        if self._was_parked_for is not None:
+            quiet_before = self._was_parked_for.total_seconds() + PARK_AFTER_SECONDS
         while not (calls := self._take(turn, 0)):
-            if self._has_left or time.monotonic() >= until:
+            quiet_here = time.monotonic() - began
+            self._is_over = self._has_left or quiet_before + quiet_here >= self.quiet_seconds
+            if self._is_over or quiet_here >= PARK_AFTER_SECONDS:
                 return []
-            self._wait(until - time.monotonic())
+            self._wait(min(PARK_AFTER_SECONDS - quiet_here, self.quiet_seconds - quiet_before - quiet_here))
         return calls
 
     def _answer(self, turn: int, first: Sequence[RequestedCall], of_turn: int | None = None) -> None:

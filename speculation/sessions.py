@@ -37,7 +37,31 @@ def claim(session_id: UUID, owner: str) -> Session | None:
 def begin(session: Session) -> None:
     """Say in the log that the owner starts, or resumes."""
     kind = "session_started" if session.attempt == 1 else "session_resumed"
-    events.append(session.pk, kind, as_attempt=session.attempt, attempt=session.attempt, owner=session.owner)
+    parked = {"parked": True} if session.parked_at else {}
+    events.append(session.pk, kind, as_attempt=session.attempt, attempt=session.attempt, owner=session.owner, **parked)
+
+
+def park(session: Session) -> bool:
+    """Nobody owns it until it is woken: neither a lease to keep nor one that runs out. False: it is not ours any more."""
+    mine = Session.objects.filter(pk=session.pk, attempt=session.attempt, status=SessionStatus.RUNNING)
+    parked = mine.update(owner="", lease_until=None, parked_at=Now(), parks=F("parks") + 1)
+    return parked == 1
+
+
+def wake(session_id: UUID) -> bool:
+    """Like one whose lease ran out: the next worker that is told takes it first. True for exactly one caller."""
+    parked = Session.objects.filter(pk=session_id, status=SessionStatus.RUNNING, lease_until=None)
+    return parked.exclude(parked_at=None).update(lease_until=Now()) == 1
+
+
+def unpark(session: Session) -> timedelta | None:
+    """How long its owner finds it to have been parked; None where it was not."""
+    if session.parked_at is None:
+        return None
+    mine = Session.objects.filter(pk=session.pk)
+    parked_for: timedelta = mine.values_list(Now() - F("parked_at"), flat=True).get()
+    mine.update(parked_at=None)
+    return parked_for
 
 
 def renew(session_ids: list[UUID], owner: str) -> None:

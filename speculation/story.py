@@ -88,6 +88,8 @@ def _started(story: Story, at: float, payload: Mapping[str, Any]) -> None:
 
 
 def _resumed(story: Story, at: float, payload: Mapping[str, Any]) -> None:
+    if payload.get("parked"):  # nobody was lost, and its turn goes on
+        return
     story.resumed_at.append(at)
     for turn in story.turns:
         if turn.ended_at is None:

@@ -227,4 +227,13 @@ def _messages_held() -> int | None:
 
 def cancel_session(session: Session) -> bool:
     """Ask for a session's end. False: it had ended before."""
-    return sessions.cancel(session.pk)
+    is_asked = sessions.cancel(session.pk)
+    if is_asked:
+        wake(session.pk)
+    return is_asked
+
+
+def wake(session_id: UUID) -> None:
+    """Somebody wants something of it: where it is parked, a worker takes it again."""
+    if sessions.wake(session_id):
+        hand_over(session_id)

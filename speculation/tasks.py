@@ -32,6 +32,7 @@ from speculation.forecast import Forecast
 from speculation.history import events_of
 from speculation.leases import keeper, owner
 from speculation.models import Arm, Session, SessionStatus
+from speculation.remote_inbox import Inbox
 from speculation.remote_loop import RemoteLoop
 from speculation.runtime import Cancelled, SessionRuntime
 from speculation.seated_model import seated
@@ -75,7 +76,7 @@ def _call_next() -> None:
 
 
 def _run(session: Session) -> None:
-    if session.attempt > MOST_ATTEMPTS:
+    if session.attempt - session.parks > MOST_ATTEMPTS:
         sessions.finish(
             session, SessionStatus.FAILED, error=f"Given up: {MOST_ATTEMPTS} workers were lost while it ran."
         )
@@ -92,6 +93,9 @@ def _run(session: Session) -> None:
         logger.exception("session %s failed", session.short_id)
         finished = sessions.finish(session, SessionStatus.FAILED, error=f"Internal error: {type(problem).__name__}.")
     else:
+        if outcome is None:
+            _park(session)
+            return
         finished = sessions.finish(
             session, SessionStatus(outcome.status), answer=outcome.answer, error=outcome.error, as_of=outcome.over_at
         )
@@ -99,7 +103,14 @@ def _run(session: Session) -> None:
         learning.session_ended(session.pk)
 
 
-def _live(session: Session) -> Outcome:
+def _park(session: Session) -> None:
+    """What came in meanwhile wakes it again: whoever hands a call in sees that it is parked, or is seen here."""
+    if sessions.park(session) and any(Inbox(session).look()) and sessions.wake(session.pk):
+        hand_over(session.pk)
+
+
+def _live(session: Session) -> Outcome | None:
+    """None: of an agent that runs elsewhere, and has been quiet for a while."""
     worlds.prepare(session)
     toolbox = Toolbox.of(session.agent)
     runtime = SessionRuntime(session, toolbox, _forecast(session, toolbox))
@@ -124,11 +135,12 @@ def _loop(session: Session, runtime: SessionRuntime) -> Outcome:
         return loop.run(said)
 
 
-def _attend(session: Session, runtime: SessionRuntime) -> Outcome:
+def _attend(session: Session, runtime: SessionRuntime) -> Outcome | None:
     """Of an agent that runs elsewhere: answer what it calls."""
     with runtime.listening():
         sessions.begin(session)
-        return RemoteLoop(session, runtime, quiet_seconds=settings.PASTE_MCP_QUIET_SECONDS).run()
+        parked_for, quiet_seconds = sessions.unpark(session), settings.PASTE_MCP_QUIET_SECONDS
+        return RemoteLoop(session, runtime, quiet_seconds=quiet_seconds, was_parked_for=parked_for).run()
 
 
 def _forecast(session: Session, toolbox: Toolbox) -> Forecast:

@@ -113,6 +113,8 @@ class Session(models.Model):
     submitted_by = models.ForeignKey("speculation.ApiKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="sessions")
     client_session = models.CharField(max_length=64, blank=True, default="", help_text="Of a remote agent: a hash of how its client names the session.")
     client_left_at = models.DateTimeField(null=True, blank=True, help_text="Of a remote agent: its client said that it makes no more calls.")
+    parked_at = models.DateTimeField(null=True, blank=True, help_text="Of a remote agent: since when no worker waits for its next call.")
+    parks = models.PositiveIntegerField(default=0, help_text="How often it was parked: so many of its attempts lost no worker.")
     party = models.CharField(max_length=64, blank=True, default="", help_text="Whose share of the workers it uses: a key's, a user's, an origin's.")
     answer = models.TextField(null=True, blank=True)  # noqa: DJ001  (no answer yet and an empty answer differ)
     error = models.TextField(null=True, blank=True)  # noqa: DJ001  (the same)
