@@ -41,7 +41,7 @@ class PriceForm(forms.Form):
     """What a call costs from now on."""
 
     price = forms.DecimalField(widget=forms.NumberInput(attrs={"min": 0, "step": "any"}), help_text="0 is free.")
-    why = forms.CharField(max_length=LONGEST_REASON_CHARACTERS, label="Reason", help_text="Kept in the audit.")
+    why = forms.CharField(max_length=LONGEST_REASON_CHARACTERS, label="Why this price", help_text="Kept in the audit.")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{"prefix": "price", **options})

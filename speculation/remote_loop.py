@@ -142,6 +142,7 @@ class RemoteLoop:
         look = self.inbox.look()
         self._has_left = look.has_left
         if look.is_cancelled:
+            self.host.is_cancelled = True
             raise Cancelled("cancelled")
         calls: list[RequestedCall] = []
         if look.has_calls:

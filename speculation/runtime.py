@@ -56,6 +56,7 @@ class SessionRuntime:
         self.forecast = forecast
         self._deadline = time.monotonic() + _seconds_left(session)
         self._nudge = threading.Event()  # set when somebody wants something of the session, such as its end
+        self.is_cancelled = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -233,10 +234,11 @@ class SessionRuntime:
         """Raises SessionStopped where the session is to end. Reads the row only when nudged."""
         if time.monotonic() > self._deadline:
             raise TimedOut(f"The session did not end within {self.session.timeout_seconds:g} s.")
-        if not self._nudge.is_set():
-            return
-        self._nudge.clear()
-        if Session.objects.filter(pk=self.session.pk, cancel_requested_at__isnull=False).exists():
+        if self._nudge.is_set():
+            self._nudge.clear()
+            asked = Session.objects.filter(pk=self.session.pk, cancel_requested_at__isnull=False)
+            self.is_cancelled = self.is_cancelled or asked.exists()
+        if self.is_cancelled:  # kept, since several threads may wait for calls of it
             raise Cancelled("cancelled")
 
 

@@ -21,7 +21,7 @@ from tests.workers import Worker, Workers
 
 pytestmark = pytest.mark.slow
 
-FAST = {"PASTE_NETWORK_LATENCY_SECONDS": "0.4", "PASTE_MCP_QUIET_SECONDS": "2"}
+FAST = {"PASTE_NETWORK_LATENCY_SECONDS": "0.4", "PASTE_MCP_QUIET_SECONDS": "8"}
 CUSTOMERS = (
     "aiko.tanaka@example.com",
     "amina.diallo@example.com",

@@ -1,0 +1,117 @@
+"""Sessions of agents that run elsewhere, parked while they are quiet: no worker waits for them, and no call is forgotten."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+
+from speculation import recovery, sessions, submission, tasks
+from speculation.agent.types import Message
+from speculation.models import RemoteCall, Session, SessionStatus
+from speculation.queries import told
+from speculation.remote_calls import Answer, Caller, ask, leave
+from speculation.remote_inbox import Inbox
+from tests.speculation.remote import Beside, agent, beside, caller, key, opened, read, wait_until, worker
+
+__all__ = ["agent", "beside", "caller", "key", "worker"]  # fixtures
+
+
+@pytest.fixture
+def parks_soon(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    monkeypatch.setattr("speculation.remote_loop.PARK_AFTER_SECONDS", 0.2)
+    settings.PASTE_MCP_QUIET_SECONDS = 60.0
+
+
+def is_parked() -> bool:
+    return Session.objects.filter(status="running", lease_until=None).exclude(parked_at=None).exists()
+
+
+def told_kinds(session: Session) -> list[str]:
+    return [event.kind for event in session.events.order_by("seq")]
+
+
+def test_a_quiet_session_keeps_no_thread_and_goes_on_with_the_next_call(
+    caller: Caller, beside: Beside, tmp_path: Path, parks_soon: None, worker: None
+) -> None:
+    (tmp_path / "a.txt").write_text("hello")
+    session = opened(caller, tmp_path)
+    for number in (1, 2):
+        assert beside(ask, caller, *read("a.txt")).result(20).call_id == f"{number}.0"
+        wait_until(is_parked)
+        recovery.sweep()
+        assert is_parked(), "there is nothing to recover"
+    session.refresh_from_db()
+    assert (session.status, session.owner) == ("running", "") and session.attempt == session.parks >= 2
+    kinds = told_kinds(session)
+    assert kinds.count("turn_started") == 3 and kinds.count("session_resumed") == session.parks - 1
+    story = told(session).story
+    assert story.resumed_at == [] and [turn.ended_at is None for turn in story.turns] == [False, False, True]
+    assert not any(turn.is_abandoned for turn in story.turns)
+
+
+def test_a_parked_session_ends_when_it_was_quiet_for_too_long_or_somebody_wants_it_to(
+    caller: Caller, beside: Beside, tmp_path: Path, parks_soon: None, worker: None
+) -> None:
+    (tmp_path / "a.txt").write_text("hello")
+    ends: list[tuple[str, Callable[[Session], object]]] = [
+        ("succeeded", lambda session: Session.objects.filter(pk=session.pk).update(parked_at="2026-01-01T00:00Z")),
+        ("cancelled", submission.cancel_session),
+        ("succeeded", lambda session: leave(caller)),
+    ]
+    for status, end in ends:
+        session = opened(caller, tmp_path)
+        beside(ask, caller, *read("a.txt")).result(20)
+        wait_until(is_parked)
+        end(session)
+        recovery.sweep()
+        wait_until(lambda: not Session.objects.filter(ended_at=None).exists())
+        session.refresh_from_db()
+        assert session.status == status
+    ended = Session.objects.order_by("created_at").first()
+    assert ended is not None and ended.ended_at == ended.events.get(kind="call_returned").at
+
+
+def test_a_call_that_comes_while_its_session_is_parked_is_never_forgotten(caller: Caller, beside: Beside) -> None:
+    """Whoever hands in sees that it is parked, or is seen by whoever parks."""
+    for _ in range(30):
+        session = Session.objects.get(
+            pk=submission.open_remote(
+                caller.agent, "", client="", client_session=caller.session_hash, submitted_by=caller.key, draw=0.5
+            )
+        )
+        mine = sessions.claim(session.pk, "tester")
+        assert mine is not None
+        together = threading.Barrier(2)
+
+        def park(mine: Session = mine, together: threading.Barrier = together) -> None:
+            together.wait()
+            tasks._park(mine)
+
+        def call(together: threading.Barrier = together) -> Answer:
+            together.wait()
+            return ask(caller, "list_files", {})
+
+        parking, asking = beside(park), beside(call)
+        parking.result(20)
+        wait_until(lambda: RemoteCall.objects.exists())
+        wait_until(lambda session=session: Session.objects.filter(pk=session.pk, lease_until__lte=Now()).exists())
+        again = sessions.claim(session.pk, "another")
+        assert again is not None
+        ((taken,), _) = Inbox(again).take(1, 0, "")
+        Inbox(again).tell(taken.call_id, Message("tool", "none", call_id=taken.call_id))
+        assert asking.result(20).result.content == "none"
+        assert sessions.finish(again, SessionStatus.SUCCEEDED)
+
+
+def test_a_session_that_was_parked_often_is_not_given_up(
+    caller: Caller, beside: Beside, tmp_path: Path, parks_soon: None, worker: None
+) -> None:
+    session = opened(caller, tmp_path)
+    Session.objects.filter(pk=session.pk).update(attempt=40, parks=40)
+    assert beside(ask, caller, "list_files", {}).result(20).result.ok
+    wait_until(is_parked)
+    session.refresh_from_db()
+    assert session.parks > 40
