@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from uuid6 import uuid7
 
 from speculation import access, events, sessions, submission
 from speculation.engine.prediction import Predictor
@@ -148,6 +150,16 @@ def test_a_call_that_finds_its_session_ending_is_asked_in_the_next(
         leave(caller)
         wait_until(lambda: not Session.objects.filter(ended_at=None).exists())
     assert not RemoteCall.objects.exists()
+
+
+def test_a_call_waits_for_an_end_that_is_being_written_and_finds_it(caller: Caller, beside: Beside, tmp_path: Path) -> None:
+    session = opened(caller, tmp_path)
+    with transaction.atomic():
+        Session.objects.filter(pk=session.pk).update(status="succeeded", ended_at=Now())
+        handing_in = beside(remote_calls._handed_in, session.pk, uuid7(), "list_files", {}, "")
+        time.sleep(0.3)
+        assert not handing_in.done()
+    assert handing_in.result(20) is False and not RemoteCall.objects.exists()
 
 
 def test_of_two_requests_that_open_a_session_one_does(caller: Caller, beside: Beside, tmp_path: Path) -> None:
