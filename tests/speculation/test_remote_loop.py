@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from uuid6 import uuid7
 
-from speculation import access, events, sessions, submission
+from speculation import access, events, remote_calls, sessions, submission
 from speculation.engine.prediction import Predictor
 from speculation.engine.types import EventKind
 from speculation.forecast import Forecast
@@ -152,7 +152,9 @@ def test_a_call_that_finds_its_session_ending_is_asked_in_the_next(
     assert not RemoteCall.objects.exists()
 
 
-def test_a_call_waits_for_an_end_that_is_being_written_and_finds_it(caller: Caller, beside: Beside, tmp_path: Path) -> None:
+def test_a_call_waits_for_an_end_that_is_being_written_and_finds_it(
+    caller: Caller, beside: Beside, tmp_path: Path
+) -> None:
     session = opened(caller, tmp_path)
     with transaction.atomic():
         Session.objects.filter(pk=session.pk).update(status="succeeded", ended_at=Now())
