@@ -13,7 +13,8 @@ decay by half every `half_life_sessions`; this is done by letting newer sessions
 `Pattern.statistics["as_of"]` is the session count at which a row was written: rows written earlier are aged on reading.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from speculation.engine.counts import HALF_LIFE_SESSIONS, MAX_MAPPING_CONTEXT, Context, Place, Row, Table, suffixes
@@ -27,6 +28,11 @@ MAX_ROWS = 50_000
 STUDY_ALL_STEPS = 3000.0
 """Twice as many sessions are skimmed for one that is studied, each time so many steps more have been studied."""
 MAX_HALVINGS = 4
+LISTEN_BELOW = 12_000.0
+"""As long as fewer steps were heard, skimmed sessions still teach which tool comes next: that takes many sessions to learn,
+and a third of the time of a study."""
+LONG_SESSION = 20
+"""Steps of one session are much alike, down to the user's words: those of a longer one move the choice of tools less each."""
 SOON_EVERY = 2
 """One in so many steps teaches about the calls that come later, and counts as much as so many."""
 
@@ -49,13 +55,17 @@ class Miner:
         self._touched: set[Context] = set()
         self._learners: dict[str, Learner] = {}
         self._steps = 0
+        self._pace = 1.0
 
     def observe_session(self, events: Sequence[Event]) -> None:
         """Count one finished session, in the order of its events."""
         self._table.begin_session()
         steps = cut_into_steps(events, self._changes_world)
         if self._table.sessions % self._stride() == 0:
-            self._study(events, steps)
+            self._follow(events, steps, self._learn)
+            count_hints(events, self._tools, self._hints)
+        elif self._table.tools.steps < LISTEN_BELOW:
+            self._follow(events, steps, self._listen)
         else:
             self._skim(events, steps)
         for context, tool in self._table.evict(self._max_rows):
@@ -83,16 +93,16 @@ class Miner:
         traits = self._tools.get(event.tool)
         return str(event.signature) if traits is None else traits.signature(event)
 
-    def _study(self, events: Sequence[Event], steps: Sequence[Step]) -> None:
-        """Count it, and learn what tells the next tool and where its arguments come from."""
+    def _follow(self, events: Sequence[Event], steps: Sequence[Step], learn: Callable[[Memory, Step], object]) -> None:
+        """Go through it as a predictor would, and learn at every step from what was seen by then."""
         memory, position = Memory(), 0
+        self._pace = min(1.0, math.sqrt(LONG_SESSION / max(len(steps), 1)))
         for step in steps:
             for event in events[position : step.start]:
                 memory.observe(event, self._tools.get(event.tool))
             position = step.start
-            self._learn(memory, step)
+            learn(memory, step)
         self._table.tools.forget_least()
-        count_hints(events, self._tools, self._hints)
 
     def _hints(self, tool: str) -> Counts:
         return self._table.row(self._table.place(()), tool).hints
@@ -132,10 +142,16 @@ class Miner:
                 self._table.row(place, tool).soon += weight
         return places, soon
 
-    def _learn(self, memory: Memory, step: Step) -> None:
+    def _listen(self, memory: Memory, step: Step) -> tuple[list[Place], dict[str, list[tuple[int, Event]]]]:
+        """Count it, as `_count` does, and learn what tells the next tool."""
         places, soon = self._count(memory.signatures, step)
+        self._table.tools.learn(memory.signs(), step.tool, soon, pace=self._pace)
+        return places, soon
+
+    def _learn(self, memory: Memory, step: Step) -> None:
+        """Count it, and learn what tells the next tool and where its arguments come from."""
+        places, soon = self._listen(memory, step)
         self._steps += 1
-        self._table.tools.learn(memory.signs(), step.tool, soon)
         for tool, calls in soon.items():
             rows = [self._table.row(place, tool) for place in places[: MAX_MAPPING_CONTEXT + 1]]
             _lead(rows[0].lead, step, calls[0][1], self._table.weight)

@@ -28,6 +28,9 @@ ABSTAIN_ABOVE = 0.1
 """A tool less likely than this is left out without a word."""
 WATCHED = 3
 """Likeliest calls of a turn that are compared with what it calls."""
+PREFERRED = 1.75
+"""A call that may run early goes before one up to so many times as likely that may not, which hides nothing. Where such calls
+compete for one of three places they come true about equally often: what is lost of all calls is noise (docs/evaluation.md)."""
 MODES = (False, True)
 """Predictions are of all tools, or of those alone that only read."""
 
@@ -46,7 +49,7 @@ class Predictor:
         """`keeps_record`: False for one that learns nothing from how its own guesses do."""
         self.tools = dict(tools)
         self.keeps_record = keeps_record
-        self.priors = Priors(patterns, half_life_sessions)
+        self.priors = Priors(patterns, half_life_sessions, {name for name, each in tools.items() if each.repeats})
 
     def session(self) -> "SessionPredictor":
         """A predictor for one session, which has seen nothing yet."""
@@ -157,37 +160,51 @@ class SessionPredictor:
     def predict(self, k: int, only_reads: bool = False) -> tuple[list[Prediction], list[Abstention]]:
         """The k best calls, best first, and the likely tools that could not be made concrete.
 
-        Ranked by the probability of being next; with `only_reads`, which is for launching, read-only tools alone, ranked by
-        the probability of being asked for before the world changes.
+        Ranked by the probability of being next, calls that may run early PREFERRED; with `only_reads`, which is for
+        launching, read-only tools alone, ranked by the probability of being asked for before the world changes.
         """
         best, abstained = self._likeliest(k, only_reads)
         return [self._prediction(one.outlook, one.candidate) for one in best], abstained
 
     def _likeliest(self, k: int, only_reads: bool) -> tuple[list[Expected], list[Abstention]]:
-        best: list[tuple[float, int, Outlook, Candidate]] = []
+        best: list[tuple[float, int, Expected]] = []
         abstained: list[Abstention] = []
         count = 0
         for outlook in self._outlooks(only_reads):
-            promise = self._promise(outlook, only_reads)
-            worst = best[0][0] if len(best) == k else WORTHLESS
+            promise, most = self._promise(outlook, only_reads), self._preference(outlook, only_reads)
+            worst = (best[0][0] if len(best) == k else WORTHLESS) / most
             if worst >= promise.most(_concrete(outlook)):
                 continue
             candidates, reason = self._bind(outlook.tool, partial(_is_below, worst, promise))
             if not candidates and reason != HOPELESS and outlook.next >= ABSTAIN_ABOVE:
                 abstained.append(Abstention(outlook.tool, outlook.next, reason))
             for candidate in sorted(candidates, key=promise.share, reverse=True):
-                if only_reads and not self._predictor.may_run_early(outlook.tool, candidate):
-                    continue
-                if len(best) == k and promise.most(promise.share(candidate)) <= best[0][0]:
+                if len(best) == k and promise.most(promise.share(candidate)) * most <= best[0][0]:
                     break
+                weight = self._weight(outlook, candidate, only_reads, most)
+                if not weight:
+                    continue
                 count += 1
-                entry = promise.of(candidate), -count, outlook, candidate
+                probability = promise.of(candidate)
+                entry = probability * weight, -count, Expected(probability, outlook, candidate)
                 if len(best) < k:
                     heappush(best, entry)
                 elif entry[0] > best[0][0]:
                     heapreplace(best, entry)
         best.sort(reverse=True)
-        return [Expected(probability, outlook, candidate) for probability, _, outlook, candidate in best], abstained
+        return [expected for _, _, expected in best], abstained
+
+    def _preference(self, outlook: Outlook, only_reads: bool) -> float:
+        """The most that a call of the tool is preferred by."""
+        return PREFERRED if not only_reads and self._predictor.reads_only(outlook.tool) else 1.0
+
+    def _weight(self, outlook: Outlook, candidate: Candidate, only_reads: bool, most: float) -> float:
+        """By what this call is preferred; 0 for one that is out of the question."""
+        if most == 1.0 and not only_reads:
+            return 1.0
+        if self._predictor.may_run_early(outlook.tool, candidate):
+            return most
+        return 0.0 if only_reads else 1.0
 
     def _promise(self, outlook: Outlook, only_reads: bool) -> Promise:
         calibration = self._predictor.priors.calibration(outlook.tool, self.situation)

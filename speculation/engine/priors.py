@@ -5,7 +5,7 @@ was seen (Witten and Bell's escape estimate, as in PPM), and that blend with wha
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -29,6 +29,10 @@ MAX_SOURCES = 40
 KEPT_SOURCES = 5
 MIN_RELIABILITY = 0.12
 """Sources more seldom right than this are not looked at, but for the best few."""
+KEPT_CONSTANTS, RIGHT_OF_CONSTANT = 12, 6.0
+"""Constants of a tool whose calls come again, such as command lines, that are looked at however seldom they are right, and how
+often each must have been: `git status` is given once in sixty commands, but often when the user spoke. Of other tools such
+values are those of the tasks that were learned from."""
 STEPS_FOR_HALF = 150.0
 """So many steps learned, and the learned choice of the tool counts as much as the blend of contexts."""
 DEFAULT_USE_SECONDS = 3.0
@@ -63,7 +67,10 @@ class OwnMapping(NamedTuple):
 class Priors:
     """The patterns of one agent, indexed for look-up. Immutable but for its caches. Arrays have a column a tool."""
 
-    def __init__(self, patterns: Iterable[Pattern], half_life_sessions: float) -> None:
+    def __init__(
+        self, patterns: Iterable[Pattern], half_life_sessions: float, repeating: Container[str] = frozenset()
+    ) -> None:
+        """`repeating`: tools whose calls come again as a matter of course, as ToolTraits.repeats."""
         self._table = Table("", patterns, half_life_sessions)
         self._base = self._table.places.get((), Place()).rows
         self._tools = [tool for tool, row in self._base.items() if row.enabled]
@@ -78,7 +85,7 @@ class Priors:
         self._calibrations: dict[tuple[str, str], Calibration] = {}
         self._rosters = {
             tool: {
-                a: Roster(tool, a, {source: tallies[source] for source in _best(tallies)})
+                a: Roster(tool, a, {source: tallies[source] for source in _looked_at(tallies, tool in repeating)})
                 for a, tallies in row.sources.items()
                 if a != WHOLE
             }
@@ -267,11 +274,25 @@ def _weigh(rows: Sequence[Row]) -> dict[str, Chance]:
     return found
 
 
+def _looked_at(tallies: Mapping[str, Tally], is_repeating: bool) -> list[str]:
+    """The sources of one argument that are worth a look."""
+    best = _best(tallies)
+    if not is_repeating:
+        return best
+    right = [s for s, t in tallies.items() if s[0] == "=" and s not in best and _right(t) >= RIGHT_OF_CONSTANT]
+    return best + sorted(right, key=lambda s: (-_right(tallies[s]), s))[:KEPT_CONSTANTS]
+
+
 def _best(tallies: Mapping[str, Tally]) -> list[str]:
     """The sources that are worth a look at every prediction, the oftenest right first."""
-    order = sorted(tallies, key=lambda s: (-(tallies[s][0] + tallies[s][2]), tallies[s][3], s))
+    order = sorted(tallies, key=lambda s: (-_right(tallies[s]), tallies[s][3], s))
     reliable = [s for s in order[:MAX_SOURCES] if tallies[s][2] >= MIN_RELIABILITY * tallies[s][3]]
     return reliable if len(reliable) >= KEPT_SOURCES else order[:KEPT_SOURCES]
+
+
+def _right(tally: Tally) -> float:
+    """How often it was right, when the tool came next or soon."""
+    return tally[0] + tally[2]
 
 
 def _shares(shapes: Mapping[str, float]) -> list[tuple[float, list[str]]]:

@@ -60,31 +60,36 @@ class ToolChoice:
         self._remembered: list[tuple[NDArray[np.intp], int, list[int]]] = []
         self._turn = 0
 
-    def learn(self, signs: Sequence[str], tool: str, soon: Iterable[str], weight: float = 1.0) -> None:
-        """One step: `tool` came next ("" for an answer), `soon` are all that came before the next change of the world."""
+    def learn(
+        self, signs: Sequence[str], tool: str, soon: Iterable[str], weight: float = 1.0, pace: float = 1.0
+    ) -> None:
+        """One step: `tool` came next ("" for an answer), `soon` are all that came before the next change of the world.
+
+        `pace`: what weights move by, as a share of STEP.
+        """
         self.steps += weight
         target = self._column(tool)
         example = (self._rows(signs), target, [self._column(name) for name in soon])
-        self._step(*example)
+        self._step(*example, pace)
         if self.steps > REHEARSED_STEPS * weight:
             self._remembered.clear()
             return
         for _ in range(min(REHEARSALS, len(self._remembered))):
             self._turn = (self._turn * 1103515245 + 12345) % 2**31
-            self._step(*self._remembered[self._turn % len(self._remembered)])
+            self._step(*self._remembered[self._turn % len(self._remembered)], pace)
         if len(self._remembered) < REMEMBERED_STEPS:
             self._remembered.append(example)
         else:
             self._remembered[self._turn % REMEMBERED_STEPS] = example
 
-    def _step(self, rows: NDArray[np.intp], target: int, soon: Sequence[int]) -> None:
+    def _step(self, rows: NDArray[np.intp], target: int, soon: Sequence[int], pace: float) -> None:
         block = self._table[rows]
         weights, squares = block[:, :2], block[:, 2:]
         wrong = _chances(weights)
         wrong[0, target] -= 1.0
         wrong[1, soon] -= 1.0
         squares += wrong * wrong
-        weights -= STEP * wrong / np.sqrt(squares)
+        weights -= pace * STEP * wrong / np.sqrt(squares)
         self._table[rows] = block
 
     def chances(self, signs: Sequence[str]) -> Floats:

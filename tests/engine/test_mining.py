@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from speculation.engine import mining
 from speculation.engine.mining import Miner
 from speculation.engine.prediction import Predictor
 from speculation.engine.types import Event, EventKind, Pattern, SourceCount, ToolTraits
@@ -154,6 +155,31 @@ def test_where_an_agent_works_is_learned_and_tells_where_the_first_file_of_a_new
     (best, *_), _ = session.predict(3)
     assert best.call.arguments == {"file_path": "/home/app/src/other.py"}
     assert best.sources == {"file_path": '"/home/app/" + each of work()~unplaced + ""'}
+
+
+def weights(patterns: list[Pattern], tool: str) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = row(patterns, (), tool).statistics.get("signs", {})
+    return found
+
+
+def test_sessions_that_are_not_studied_still_teach_which_tool_comes_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mining, "STUDY_ALL_STEPS", 1.0)
+    studied, listened = research("owls", ["a", "b", "c"]), support("ann_lee_1", ["#W11", "#W12"])
+    patterns = mine(studied, listened)
+    assert weights(patterns, "get_orders")
+    assert not row(patterns, (), "get_orders").mapping, "where arguments come from is studied only"
+    monkeypatch.setattr(mining, "LISTEN_BELOW", 0.0)
+    skimmed = row(mine(studied, listened), (), "get_orders")
+    assert skimmed.support == 1.0
+    assert not skimmed.statistics.get("signs")
+
+
+def test_the_steps_of_a_long_session_move_the_choice_of_tools_less_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    short, long = research("owls", ["a", "b", "c"]), research("owls", [f"p{number}" for number in range(200)])
+    patterns = mine(short), mine(long)
+    monkeypatch.setattr(mining, "LONG_SESSION", 1e9)
+    assert mine(short) == patterns[0]
+    assert weights(patterns[1], "search")["user"][0] < 0.7 * weights(mine(long), "search")["user"][0]
 
 
 def test_cosmetic_arguments_take_no_part_in_patterns() -> None:

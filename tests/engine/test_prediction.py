@@ -7,7 +7,8 @@ import pytest
 
 from speculation.engine.evidence import Evidence
 from speculation.engine.prediction import Predictor
-from speculation.engine.types import Event, EventKind, Pattern, Prediction
+from speculation.engine.priors import Priors
+from speculation.engine.types import Event, EventKind, Pattern, Prediction, SourceCount
 from tests.engine.sessions import TOOLS, call, coding, mine, research, support, user
 from tools.base import ToolCall
 
@@ -88,6 +89,39 @@ def test_predictions_for_launching_are_of_read_only_tools_alone() -> None:
     session.observe(user("change it"))
     assert session.predict(5)[0][0].call.tool == "update"
     assert all(p.call.tool == "get_user" for p in session.predict(5, only_reads=True)[0])
+
+
+def turns_to(counts: dict[str, int]) -> list[list[Event]]:
+    """Sessions that begin with one tool or another, so many with each."""
+    return [[user("go on"), *call(1, tool, "ok", id="7")] for tool, count in counts.items() for _ in range(count)]
+
+
+@pytest.mark.parametrize(("reads", "writes", "first"), [(8, 10, "get_user"), (2, 18, "update")])
+def test_of_two_calls_about_as_likely_the_one_that_may_run_early_goes_first(
+    reads: int, writes: int, first: str
+) -> None:
+    sessions = turns_to({"get_user": reads, "update": writes})
+    session = Predictor(mine(*sessions[::2], *sessions[1::2]), TOOLS).session()
+    session.observe(user("go on"))
+    predictions = session.predict(2)[0]
+    assert [p.call.tool for p in predictions] == [first, *({"get_user", "update"} - {first})]
+    likelier = max(predictions, key=lambda p: p.probability)
+    assert likelier.call.tool == "update", "what is said of each is its own chance"
+    assert [p.call.tool for p in session.predict(1)[0]] == [first]
+
+
+def test_commands_given_again_and_again_are_looked_at_however_many_others_were_and_other_tools_values_are_not() -> None:
+    counts = {f"item {rank} of arguments(shell).command": 50.0 for rank in range(5)}
+    counts |= {'= "git status"': 7.0, '= "make once"': 2.0}
+    mapping = {"command": tuple(SourceCount(source, right, 200.0) for source, right in counts.items())}
+    soon = {"command": {source: [right, 200.0] for source, right in counts.items()}}
+    pattern = Pattern("agent", (), "shell", 200.0, 200.0, mapping, {"sources_soon": soon})
+    sources = {
+        repeats: Priors([pattern], 400.0, {"shell"} if repeats else ()).rosters("shell")["command"].texts
+        for repeats in (True, False)
+    }
+    assert sources[True] == [*list(counts)[:5], '= "git status"']
+    assert sources[False] == list(counts)[:5]
 
 
 def test_every_tool_has_a_chance_that_its_calls_share() -> None:

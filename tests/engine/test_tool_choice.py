@@ -79,3 +79,11 @@ def test_a_tool_without_weights_is_the_further_behind_in_read_patterns_the_more_
         return chances(Table("agent", [known, skimmed], 400.0).tools)["skimmed"][0]
 
     assert after(5000.0) < 0.5 * after(0.0)
+
+
+def test_a_step_at_half_the_pace_moves_weights_half_as_far() -> None:
+    full, half = ToolChoice(), ToolChoice()
+    full.learn(["a"], "look", {"look"})
+    half.learn(["a"], "look", {"look"}, pace=0.5)
+    assert full.of_tool("look")["a"].soon > 0.05
+    assert abs(half.of_tool("look")["a"].soon - full.of_tool("look")["a"].soon / 2) < 1e-3
