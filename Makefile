@@ -28,7 +28,7 @@ up: $(VENV)/run.stamp
 
 # In three parts of about the same length side by side, each with servers of its own: most tests wait, so that one alone
 # leaves the cores idle. Whatever is not in the first two is in the third.
-LONG := tests/paste_web/benchmarks tests/paste_web/test_chaos.py tests/paste_web/test_demonstration.py
+LONG := tests/paste_web/benchmarks tests/paste_web/test_chaos.py tests/paste_web/test_demonstration.py tests/paste_web/test_mcp.py
 BESIDE := tests/speculation/test_raced_pairs.py
 REST := $(filter-out tests/__pycache__/ tests/speculation/ tests/paste_web/,$(wildcard tests/*/)) $(wildcard tests/test_*.py) $(LONG)
 test: lint

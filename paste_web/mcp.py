@@ -6,7 +6,6 @@ the Mcp-Session-Id that we give to those who shake hands, else the TCP connectio
 knows no streams of this kind, and keeps Django's rules: allowed hosts, no foreign origins, a bound for each body.
 """
 
-import asyncio
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -26,6 +25,7 @@ from paste_web.api.envelope import LARGEST_BODY_BYTES
 from paste_web.api.keys import key_of
 from paste_web.api.problems import Problem, document_of, headers_of
 from paste_web.mcp_address import ROOT, mcp_path
+from paste_web.mcp_running import Running
 from paste_web.mcp_tools import CALLER, client_named, in_thread, server
 from speculation import access
 from speculation.models import AgentProfile, ApiKey, ModelKind
@@ -43,11 +43,10 @@ METHODS = "POST, DELETE"
 
 
 class McpEndpoint:
-    """An ASGI application. The SDK's manager starts with the first request, in the loop that serves it."""
+    """An ASGI application."""
 
     def __init__(self) -> None:
-        self._manager: StreamableHTTPSessionManager | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._running = Running(_manager)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = uuid4().hex
@@ -71,30 +70,19 @@ class McpEndpoint:
             raise Problem("method_not_allowed")
         else:
             scope[CALLER] = caller
-            manager = await self._managed()
+            manager = await self._running.manager()
             if CONNECTION_HEADER not in headers and VERSION_HEADER not in headers:
                 receive, send = await _greeted(receive, send)
             await manager.handle_request(scope, receive, send)
 
-    async def _managed(self) -> StreamableHTTPSessionManager:
-        """Its tasks belong to a task of their own, since the server has no word for the start of an application."""
-        if self._manager is None:
-            self._manager = StreamableHTTPSessionManager(
-                server,
-                stateless=True,  # whatever lasts is in the database, so any web process may answer
-                security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # checked above
-                max_request_body_size=LARGEST_BODY_BYTES,
-            )
-            has_started = asyncio.Event()
-            self._running = asyncio.create_task(_run(self._manager, has_started))
-            await has_started.wait()
-        return self._manager
 
-
-async def _run(manager: StreamableHTTPSessionManager, has_started: asyncio.Event) -> None:
-    async with manager.run():
-        has_started.set()
-        await asyncio.Event().wait()
+def _manager() -> StreamableHTTPSessionManager:
+    return StreamableHTTPSessionManager(
+        server,
+        stateless=True,  # whatever lasts is in the database, so any web process may answer
+        security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # checked by _check_sender
+        max_request_body_size=LARGEST_BODY_BYTES,
+    )
 
 
 def _headers(scope: Scope) -> Mapping[str, str]:

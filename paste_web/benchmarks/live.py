@@ -8,6 +8,7 @@ from paste_web.benchmarks.calls import call_document
 from paste_web.benchmarks.choices import LiveChoices
 from paste_web.benchmarks.harm import harm_document
 from paste_web.benchmarks.harm_table import harm_text
+from paste_web.benchmarks.mcp import mcp_document, mcp_text
 from paste_web.benchmarks.pages import pages_document
 from paste_web.benchmarks.pages_table import pages_text
 from paste_web.benchmarks.preemption import preemption_document, preemption_text
@@ -28,6 +29,7 @@ class LiveSection(NamedTuple):
 
 LIVE_SECTIONS: Mapping[str, LiveSection] = {
     "call": LiveSection(call_document, call_text),
+    "mcp": LiveSection(mcp_document, mcp_text),
     "preemption": LiveSection(preemption_document, preemption_text),
     "throughput": LiveSection(throughput_document, throughput_text),
     "throttle": LiveSection(throttle_document, throttle_text),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 ENGINE = ("mining", "predict", "observe")
-LIVE = ("call", "throughput", "harm", "throttle", "preemption", "pages")
+LIVE = ("call", "mcp", "throughput", "harm", "throttle", "preemption", "pages")
 DEFAULT = (*ENGINE, "call", "preemption")
 """Without a name: all that take minutes. The others take up to an hour."""
 

@@ -27,7 +27,7 @@ ENGINE_OPTIONS = {
     "repeats": "runs of everything",
 }
 LIVE_OPTIONS = {
-    "calls": "call: timed of each kind at each level",
+    "calls": "call, mcp: timed of each kind, in call at each level",
     "levels": "call: concurrent sessions",
     "concurrent": "throughput: concurrent sessions",
     "seconds": "throughput: of each arm of each level",
@@ -54,7 +54,7 @@ LIMITS: Mapping[str, Mapping[str, int]] = {"throttles": {"least": 0, "most": 100
 class Command(BaseCommand):
     help = (
         "Without a name: mining, predict, observe (the engine on one core, with made-up sessions; no server is needed), call "
-        "(the cost of a call through us beside the bare call) and preemption; about ten minutes. By name alone: throughput "
+        "(the cost of a call through us beside the bare call) and preemption; about ten minutes. By name alone: mcp (a minute), throughput "
         "(about ten minutes), throttle (about fifteen), harm (about three quarters of an hour), pages (two minutes, with a "
         "Chromium). All but the engine's use workers or servers of their own. Each prints its method and its controls; docs/performance.md explains the figures."
     )

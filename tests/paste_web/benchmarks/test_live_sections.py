@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 SMALL = {
     "call": "--calls 6 --levels 1,3",
+    "mcp": "--calls 4",
     "throughput": "--concurrent 2 --seconds 3 --session-calls 3",
     "harm": "--pairs 1 --sessions 2 --session-calls 3",
     "throttle": "--rounds 1 --throttles 0,100 --speed 16",
@@ -53,6 +54,12 @@ def measure(section: str, home: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(done.stdout)["sections"][section]
     assert LIVE_SECTIONS[section].show(document)
     return document
+
+
+def test_a_call_of_an_agent_elsewhere_is_timed_beside_one_of_a_bare_server(home: Path) -> None:
+    document = measure("mcp", home)
+    assert {kind: figures["count"] for kind, figures in document["kinds"].items()} == {"bare": 4, "in_place": 4, "by_worker": 4}
+    assert all(figures["p50"] > 0 for figures in document["added"].values()), "ours asks a database, too"
 
 
 def test_a_call_is_timed_through_us_beside_the_bare_call_and_a_bare_round_trip(home: Path) -> None:
