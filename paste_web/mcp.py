@@ -29,7 +29,7 @@ from paste_web.mcp_running import Running
 from paste_web.mcp_tools import CALLER, client_named, in_thread, server
 from speculation import access
 from speculation.models import AgentProfile, ApiKey, ModelKind
-from speculation.remote_calls import Caller, leave
+from speculation.remote_calls import Caller, agent_named, leave
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -107,10 +107,10 @@ def _caller(scope: Scope, headers: Mapping[str, str]) -> Caller:
 
 def _agent(path: str, key: ApiKey) -> AgentProfile:
     name = unquote(path.removeprefix(ROOT.rstrip("/"))).strip("/")
-    agents = AgentProfile.objects.filter(model_kind=ModelKind.REMOTE).order_by("name")
-    agent = agents.filter(name=name).first() if IS_NAME.fullmatch(name) else None
+    agent = agent_named(name) if IS_NAME.fullmatch(name) else None
     if agent is None:
-        known = ", ".join(mcp_path(one) for one in agents.values_list("name", flat=True))
+        names = AgentProfile.objects.filter(model_kind=ModelKind.REMOTE).order_by("name").values_list("name", flat=True)
+        known = ", ".join(map(mcp_path, names))
         missing = f'There is no agent "{name}" that runs elsewhere.' if name else "The address lacks its agent."
         raise Problem("not_found", f"{missing} There is: {known or 'none yet; an administrator can add one'}.")
     return agent

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
+from speculation import rows
 from speculation.models import ApiKey, AuditEntry
 
 READ, READ_ALL, WRITE, CALL = "tasks:read", "tasks:read_all", "tasks:write", "tools:call"
@@ -29,6 +30,18 @@ SHOWN_CHARACTERS = 12
 LONGEST_NAME_CHARACTERS = 100
 SEEN_EVERY = timedelta(minutes=1)
 """`last_used_at` is no log: one write a minute and key is enough."""
+
+
+_VALID = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > statement_timestamp())"
+_FIND = f"""
+WITH found AS (
+    SELECT {rows.columns(ApiKey)} FROM speculation_apikey WHERE key_hash = %s AND {_VALID}
+), seen AS (
+    UPDATE speculation_apikey SET last_used_at = statement_timestamp()
+    WHERE id IN (SELECT id FROM found) AND (last_used_at IS NULL OR last_used_at < statement_timestamp() - %s)
+)
+SELECT {rows.columns(ApiKey)} FROM found
+"""
 
 
 class KeyState(StrEnum):
@@ -88,12 +101,9 @@ def revoke_key(key: ApiKey, *, who: str, user: AbstractBaseUser | None = None, w
 
 
 def find_key(text: str) -> ApiKey | None:
-    """The valid key with this text, or None: never made, expired or revoked."""
-    key = valid_keys().filter(key_hash=_hash(text)).first()
-    if key is not None:
-        unseen = Q(last_used_at=None) | Q(last_used_at__lt=Now() - SEEN_EVERY)
-        ApiKey.objects.filter(unseen, pk=key.pk).update(last_used_at=Now())
-    return key
+    """The valid key with this text, or None: never made, expired or revoked. One statement: each call waits for it."""
+    found = list(rows.read(ApiKey, _FIND, [_hash(text), SEEN_EVERY]))
+    return found[0] if found else None
 
 
 def valid_keys() -> QuerySet[ApiKey]:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -38,17 +39,21 @@ ANSWERED_WITHIN_SECONDS = 3600.0
 # The session's row is shared, so that it cannot end between the look at it and the call's arrival.
 _HAND_IN = """
 WITH open AS (
-    SELECT id, owner = '' AND parked_at IS NOT NULL AS is_parked
-    FROM speculation_session WHERE id = %s AND ended_at IS NULL FOR SHARE
+    SELECT id, owner = '' AND parked_at IS NOT NULL AS is_parked FROM speculation_session
+    WHERE submitted_by_id = %s AND agent_id = %s AND client_session = %s AND client_session <> ''
+      AND status IN ('queued', 'running') FOR SHARE
 ), handed_in AS (
     INSERT INTO speculation_remotecall (id, session_id, tool, arguments, said, call_id)
-    SELECT %s, id, %s, %s::jsonb, %s, '' FROM open RETURNING id
+    SELECT %s, id, %s, %s::jsonb, %s, '' FROM open RETURNING session_id
 )
-SELECT is_parked, pg_notify(%s, %s) FROM handed_in, open
+SELECT session_id, is_parked, pg_notify(%s, 'calls of ' || session_id) FROM handed_in, open  -- as bell_of has it
 """
 _TAKE_OUT = """
 DELETE FROM speculation_remotecall WHERE id = %s AND answer IS NOT NULL RETURNING answer, call_id
 """
+
+
+_AGENT = f"SELECT {rows.columns(AgentProfile)} FROM speculation_agentprofile WHERE model_kind = 'remote' AND name = %s"
 
 
 class NotAnswered(Exception):
@@ -87,14 +92,21 @@ class Answer(NamedTuple):
     call_id: str
 
 
+def agent_named(name: str) -> AgentProfile | None:
+    """The agent of that name, if it runs elsewhere."""
+    found = rows.read(AgentProfile, _AGENT, [name])
+    return found[0] if found else None
+
+
 def ask(caller: Caller, tool: str, arguments: Mapping[str, Any], said: str = "") -> Answer:
     """Raises NotAnswered, SubmissionRefused, Django's database errors. Runs in a thread that may wait for long."""
     assert_outside_transaction()
     _check(tool, arguments)
     said, taken_by = clean_text(said), time.monotonic() + TAKEN_WITHIN_SECONDS
+    call = RemoteCall(tool=tool, arguments=arguments, said=said)
     while True:
-        session_id = _find(caller) or _open(caller, said)
-        if session_id is not None and (answer := _ask_in(session_id, tool, arguments, said, taken_by)):
+        answer = _ask_once(caller, call, taken_by)
+        if answer is not None:
             return answer
         if time.monotonic() > taken_by:
             raise NotAnswered(_NOBODY, may_retry=True)
@@ -129,45 +141,50 @@ def _find(caller: Caller) -> UUID | None:
     return mine.filter(status__in=OPEN).values_list("pk", flat=True).first()
 
 
-def _open(caller: Caller, said: str) -> UUID | None:
-    """A new session, or None where another request of the same client has opened one at this moment."""
-    try:
-        return submission.open_remote(
+def _open(caller: Caller, said: str) -> None:
+    """Another request of the same client may have opened one at this moment: then there is one."""
+    with suppress(IntegrityError):
+        submission.open_remote(
             caller.agent, said, client=caller.client, client_session=caller.session_hash, submitted_by=caller.key
         )
-    except IntegrityError:
-        return None
 
 
-def _ask_in(session_id: UUID, tool: str, arguments: Mapping[str, Any], said: str, taken_by: float) -> Answer | None:
+def _ask_once(caller: Caller, call: RemoteCall, taken_by: float) -> Answer | None:
     """None: the session ended before it took the call, so it may be asked in another."""
-    pk = uuid7()
-    with listener().waiting_for(pk, session_id) as bell:
-        if not _handed_in(session_id, pk, tool, arguments, said):
+    call.pk = uuid7()
+    with listener().waiting_for(call.pk) as bell:
+        session_id = hand_in(caller, call)
+        if session_id is None:
+            _open(caller, call.said)
             return None
         until = time.monotonic() + ANSWERED_WITHIN_SECONDS
         while True:
             connection.close()
             bell.wait(LOOK_AGAIN_SECONDS)
             bell.clear()
-            if (answer := _taken_out(session_id, pk)) is not None:
+            if (answer := _taken_out(session_id, call.pk)) is not None:
                 return answer
             if _has_ended(session_id):
-                return _taken_out(session_id, pk) or _given_up(pk)
-            if time.monotonic() > taken_by and _withdrawn(pk):
+                return _taken_out(session_id, call.pk) or _given_up(call.pk)
+            if time.monotonic() > taken_by and _withdrawn(call.pk):
                 raise NotAnswered(_NOBODY, may_retry=True)
             if time.monotonic() > until:
                 raise NotAnswered(_LOST, may_retry=False)
 
 
-def _handed_in(session_id: UUID, pk: UUID, tool: str, arguments: Mapping[str, Any], said: str) -> bool:
-    values = [session_id, pk, tool, json.dumps(arguments), said, NOTICE_CHANNEL, bell_of(session_id)]
+def hand_in(caller: Caller, call: RemoteCall) -> UUID | None:
+    """The open session that has the call now, woken where it was parked; None where none is open."""
+    whose = [caller.key.pk, caller.agent.pk, caller.session_hash]
+    what = [call.pk, call.tool, json.dumps(call.arguments), call.said]
     with rows.cursor() as cursor:
-        cursor.execute(_HAND_IN, values)
+        cursor.execute(_HAND_IN, [*whose, *what, NOTICE_CHANNEL])
         found = cursor.fetchone()
-    if found is not None and found[0]:
+    if found is None:
+        return None
+    session_id: UUID = found[0]
+    if found[1]:
         submission.wake(session_id)
-    return found is not None
+    return session_id
 
 
 def _taken_out(session_id: UUID, pk: UUID) -> Answer | None:

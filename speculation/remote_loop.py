@@ -84,7 +84,7 @@ class RemoteLoop:
         if left := set(self.inbox.left_open()):
             self._answer(turn, [call for call in calls if call.call_id in left], of_turn=len(calls))
 
-    def _first_calls(self, turn: int) -> list[RequestedCall]:
+    def _first_calls(self, turn: int) -> Sequence[RequestedCall]:
         """The calls that end the model's turn; none where the client has left, or was quiet for a while or too long."""
         began, quiet_before = time.monotonic(), 0.0
         if self._was_parked_for is not None:
@@ -137,22 +137,19 @@ class RemoteLoop:
         finally:
             connection.close()
 
-    def _take(self, turn: int, first_index: int) -> list[RequestedCall]:
+    def _take(self, turn: int, first_index: int) -> Sequence[RequestedCall]:
         """What has come in, if anything has. Raises Cancelled where the session is to end."""
-        look = self.inbox.look()
-        self._has_left = look.has_left
-        if look.is_cancelled:
+        taken = self.inbox.take(turn, first_index, self._said)
+        connection.close()  # back to the pool: what follows is a wait
+        self._has_left = taken.has_left
+        if taken.is_cancelled:
             self.host.is_cancelled = True
             raise Cancelled("cancelled")
-        calls: list[RequestedCall] = []
-        if look.has_calls:
-            calls, said = self.inbox.take(turn, first_index, self._said)
-            for self._said in said:
-                self.host.forecast.user_said(self._said)
-            if first_index == 0:
-                self.host.forecast.model_said(turn, "")
-        connection.close()  # back to the pool: what follows is a wait
-        return calls
+        for self._said in taken.said:
+            self.host.forecast.user_said(self._said)
+        if taken.calls and first_index == 0:
+            self.host.forecast.model_said(turn, "")
+        return taken.calls
 
     def _wait(self, seconds: float) -> None:
         assert_outside_transaction()

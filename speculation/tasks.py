@@ -105,7 +105,7 @@ def _run(session: Session) -> None:
 
 def _park(session: Session) -> None:
     """What came in meanwhile wakes it again: whoever hands a call in sees that it is parked, or is seen here."""
-    if sessions.park(session) and any(Inbox(session).look()) and sessions.wake(session.pk):
+    if sessions.park(session) and Inbox(session).is_wanted() and sessions.wake(session.pk):
         hand_over(session.pk)
 
 

@@ -1,5 +1,6 @@
-"""The control of the section `mcp`: an MCP server of the same SDK with one tool that does nothing, and no product behind it."""
+"""The control of the section `mcp`: an MCP server of the same SDK, whose tools only wait, and no product behind it."""
 
+import asyncio
 from typing import Any
 
 import mcp_types as types
@@ -9,14 +10,16 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from paste_web.mcp_running import Running
 
+SECONDS = {"noop": 0.0, "wait_30ms": 0.03}
 NOTHING: dict[str, Any] = {"type": "object", "properties": {"number": {"type": "integer"}}}
 
 
 async def list_tools(context: Any, params: Any) -> types.ListToolsResult:
-    return types.ListToolsResult(tools=[types.Tool(name="noop", input_schema=NOTHING)])
+    return types.ListToolsResult(tools=[types.Tool(name=name, input_schema=NOTHING) for name in SECONDS])
 
 
 async def call_tool(context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+    await asyncio.sleep(SECONDS[params.name])
     return types.CallToolResult(content=[types.TextContent(type="text", text="done")])
 
 

@@ -7,7 +7,7 @@ bare server of the same SDK on the same web server, whose tool does nothing eith
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,19 +29,14 @@ from speculation.text_table import text_table
 
 NAME = "benchmark"
 """Of the session, as its client names it."""
-BARE = "bare"
-TOOLS = {
-    "in_place": recorded.reading_tool("noop", 0.0005),
-    "by_worker": recorded.reading_tool("noop_by_worker", 1.0),
-}
+SECONDS = {"noop": 0.0, "wait_30ms": 0.03}
+"""What each tool takes, here and on the bare server. The second is longer than what runs in place."""
+TOOLS = {name: recorded.reading_tool(name, seconds + 0.0005) for name, seconds in SECONDS.items()}
 WARM_UP_ROUNDS = 5
 PAUSE_SECONDS = 0.03
 """Before each call: no model asks the moment it is answered, and what follows an answer is not the next call's wait."""
-KINDS = {
-    BARE: "a bare MCP server, whose tool does nothing",
-    "in_place": "ours, a tool that does nothing, known to be cheap",
-    "by_worker": "ours, a tool that does nothing, not known to be cheap",
-}
+KINDS = {"noop": "a tool that does nothing, in place", "wait_30ms": "a tool that waits 30 ms, by a worker"}
+OURS, BARE = "ours", "bare"
 
 
 def mcp_document(choices: LiveChoices, tell: Callable[[str], object]) -> dict[str, Any]:
@@ -58,18 +53,23 @@ def mcp_document(choices: LiveChoices, tell: Callable[[str], object]) -> dict[st
             processes.check()
         finally:
             key.delete()
-    added = {kind: [ours - bare for ours, bare in zip(times[kind], times[BARE], strict=True)] for kind in TOOLS}
     return {
-        "kinds": {kind: milliseconds(seconds) for kind, seconds in times.items()},
-        "added": {kind: milliseconds(seconds) for kind, seconds in added.items()},
+        "kinds": {tool: _summed_up(times[OURS, tool], times[BARE, tool]) for tool in TOOLS},
         "slots": settings.PASTE_TOOL_SLOTS,
     }
+
+
+def _summed_up(ours: list[float], bare: list[float]) -> dict[str, Any]:
+    added = [one - other for one, other in zip(ours, bare, strict=True)]
+    return {OURS: milliseconds(ours), BARE: milliseconds(bare), "added": milliseconds(added)}
 
 
 def _open_session(agent: AgentProfile, key: ApiKey, calls: int) -> None:
     """Before a worker is there, since what its tools answer has to stand in its world first."""
     root, numbers = stage.new_folder(), range(calls + WARM_UP_ROUNDS)
-    answers = [recorded.answer(tool, {"number": number}, 0.0) for tool in TOOLS.values() for number in numbers]
+    answers = [
+        recorded.answer(tool, {"number": number}, SECONDS[name]) for name, tool in TOOLS.items() for number in numbers
+    ]
     world = recorded.write_world(root, answers)
     caller = Caller(key, agent, "").in_session(NAME)
     pk = submission.open_remote(agent, "", client="benchmark", client_session=caller.session_hash, submitted_by=key)
@@ -90,30 +90,27 @@ def _start(processes: Processes, agent: AgentProfile) -> tuple[str, str]:
     return f"{address.rstrip('/')}{mcp_path(agent.name)}", f"http://127.0.0.1:{port}/mcp"
 
 
-async def _measure(ours: str, bare: str, key: str, choices: LiveChoices) -> dict[str, list[float]]:
-    """Seconds by kind, one of each in every round."""
-    times: dict[str, list[float]] = {kind: [] for kind in KINDS}
+async def _measure(ours: str, bare: str, key: str, choices: LiveChoices) -> dict[tuple[str, str], list[float]]:
+    """Seconds by side and tool, one of each in every round."""
+    times: dict[tuple[str, str], list[float]] = {(side, tool): [] for side in (OURS, BARE) for tool in TOOLS}
     rng = random.Random(choices.seed)
     async with _connected(ours, key) as to_us, _connected(bare, key) as to_bare:
+        clients = {OURS: to_us, BARE: to_bare}
         for number in range(choices.calls + WARM_UP_ROUNDS):
-            calls: dict[str, Callable[[], Awaitable[Any]]] = {
-                kind: _call(to_us, tool.name, number) for kind, tool in TOOLS.items()
-            }
-            calls[BARE] = _call(to_bare, "noop", number)
-            for kind in rng.sample(sorted(calls), len(calls)):
+            for side, tool in rng.sample(sorted(times), len(times)):
                 await asyncio.sleep(PAUSE_SECONDS)
                 began_at = time.perf_counter()
-                answer = await calls[kind]()
+                answer = await _call(clients[side], tool, number)
                 seconds = time.perf_counter() - began_at
                 if answer.is_error:
-                    raise RuntimeError(f"{kind} answered: {answer.content}")
+                    raise RuntimeError(f"{side}, {tool} answered: {answer.content}")
                 if number >= WARM_UP_ROUNDS:
-                    times[kind].append(seconds)
+                    times[side, tool].append(seconds)
     return times
 
 
-def _call(client: Client, tool: str, number: int) -> Callable[[], Awaitable[Any]]:
-    return lambda: client.call_tool(tool, {"number": number}, meta={"paste/session": NAME})
+async def _call(client: Client, tool: str, number: int) -> Any:
+    return await client.call_tool(tool, {"number": number}, meta={"paste/session": NAME})
 
 
 @asynccontextmanager
@@ -133,8 +130,11 @@ def mcp_text(section: Mapping[str, Any]) -> str:
         f"and {section['slots']} tool slots, the official SDK at both ends, no speculation. Bare: a server of the same SDK on the same "
         f"web server. All of them once a round, in drawn order, {PAUSE_SECONDS * 1000:g} ms apart; added: ours minus bare, of the same round."
     )
-    rows = [[KINDS[kind], *_shown(figures, names)] for kind, figures in section["kinds"].items()]
-    rows += [[f"added: {KINDS[kind]}", *_shown(figures, names)] for kind, figures in section["added"].items()]
+    rows = [
+        [f"{KINDS[kind]}: {side}", *_shown(figures, names)]
+        for kind, sides in section["kinds"].items()
+        for side, figures in sides.items()
+    ]
     return "\n".join([head, text_table(["ms", *names, "of"], rows)])
 
 

@@ -100,7 +100,7 @@ def test_a_call_that_comes_while_its_session_is_parked_is_never_forgotten(caller
         wait_until(lambda session=session: Session.objects.filter(pk=session.pk, lease_until__lte=Now()).exists())
         again = sessions.claim(session.pk, "another")
         assert again is not None
-        ((taken,), _) = Inbox(again).take(1, 0, "")
+        (taken,) = Inbox(again).take(1, 0, "").calls
         Inbox(again).tell(taken.call_id, Message("tool", "none", call_id=taken.call_id))
         assert asking.result(20).result.content == "none"
         assert sessions.finish(again, SessionStatus.SUCCEEDED)

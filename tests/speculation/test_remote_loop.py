@@ -11,13 +11,13 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from uuid6 import uuid7
 
-from speculation import access, events, remote_calls, sessions, submission
+from speculation import access, events, sessions, submission
 from speculation.engine.prediction import Predictor
 from speculation.engine.types import EventKind
 from speculation.forecast import Forecast
 from speculation.history import events_of
 from speculation.models import AgentProfile, RemoteCall, Session, SessionStatus
-from speculation.remote_calls import Answer, Caller, NotAnswered, ask, leave
+from speculation.remote_calls import Answer, Caller, NotAnswered, ask, hand_in, leave
 from speculation.remote_inbox import Inbox
 from speculation.runtime import Cancelled, SessionRuntime
 from speculation.toolbox import Toolbox
@@ -51,9 +51,8 @@ def test_what_an_owner_left_open_is_answered_by_the_next(caller: Caller, beside:
     assert first is not None
     sessions.begin(first)
     asking = beside(ask, caller, *read("a.txt"))
-    wait_until(lambda: Inbox(first).look().has_calls)
-    taken, _ = Inbox(first).take(1, 0, "")
-    assert [call.call_id for call in taken] == ["1.0"]
+    wait_until(lambda: Inbox(first).is_wanted())
+    assert [call.call_id for call in Inbox(first).take(1, 0, "").calls] == ["1.0"]
     Session.objects.filter(pk=session.pk).update(lease_until="2020-01-01T00:00Z")
     running = beside(run, session)
     assert asking.result(20).result.content == "hello"
@@ -158,10 +157,10 @@ def test_a_call_waits_for_an_end_that_is_being_written_and_finds_it(
     session = opened(caller, tmp_path)
     with transaction.atomic():
         Session.objects.filter(pk=session.pk).update(status="succeeded", ended_at=Now())
-        handing_in = beside(remote_calls._handed_in, session.pk, uuid7(), "list_files", {}, "")
+        handing_in = beside(hand_in, caller, RemoteCall(pk=uuid7(), tool="list_files", arguments={}))
         time.sleep(0.3)
         assert not handing_in.done()
-    assert handing_in.result(20) is False and not RemoteCall.objects.exists()
+    assert handing_in.result(20) is None and not RemoteCall.objects.exists()
 
 
 def test_of_two_requests_that_open_a_session_one_does(caller: Caller, beside: Beside, tmp_path: Path) -> None:
@@ -201,11 +200,11 @@ def test_an_owner_that_lost_its_session_answers_nobody(caller: Caller, beside: B
     mine = sessions.claim(session.pk, "tester")
     assert mine is not None
     asking = beside(ask, caller, *read("a.txt"))
-    wait_until(lambda: Inbox(mine).look().has_calls)
+    wait_until(lambda: Inbox(mine).is_wanted())
     Session.objects.filter(pk=session.pk).update(attempt=2)
     with pytest.raises(events.SessionLost):
         Inbox(mine).take(1, 0, "")
-    assert Inbox(mine).look().has_calls
+    assert Inbox(mine).is_wanted()
     Session.objects.filter(pk=session.pk).update(status="failed", ended_at="2026-01-01T00:00Z")
     Session.objects.filter(pk=session.pk).update(client_session="")
     following = beside(lambda: wait_until(lambda: Session.objects.filter(ended_at=None).exists()))

@@ -58,8 +58,9 @@ def measure(section: str, home: Path) -> dict[str, Any]:
 
 def test_a_call_of_an_agent_elsewhere_is_timed_beside_one_of_a_bare_server(home: Path) -> None:
     document = measure("mcp", home)
-    assert {kind: figures["count"] for kind, figures in document["kinds"].items()} == {"bare": 4, "in_place": 4, "by_worker": 4}
-    assert all(figures["p50"] > 0 for figures in document["added"].values()), "ours asks a database, too"
+    for sides in document["kinds"].values():
+        assert [sides[side]["count"] for side in ("ours", "bare", "added")] == [4, 4, 4]
+        assert sides["added"]["p50"] > 0, "ours asks a database, too"
 
 
 def test_a_call_is_timed_through_us_beside_the_bare_call_and_a_bare_round_trip(home: Path) -> None:
