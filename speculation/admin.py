@@ -27,6 +27,7 @@ from speculation.models import (
     ModelSeat,
     PatternEdit,
     PatternRecord,
+    RemoteCall,
     Session,
     ToolJob,
     ToolQuota,
@@ -200,6 +201,16 @@ class BreakerOpeningAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "scope")
     list_select_related = ("tool", "agent")
     search_fields = ("tool__name", "agent__name", "reason")
+
+
+@admin.register(RemoteCall)
+class RemoteCallAdmin(ReadOnlyAdmin):
+    """Calls of agents elsewhere that wait for their answer: a row stands only as long."""
+
+    list_display = ("created_at", "session", "tool", "call_id")
+    list_select_related = ("session",)
+    search_fields = ("session__id", "tool")
+    payload_fields = ("arguments", "said", "answer")
 
 
 @admin.register(ToolQuota)

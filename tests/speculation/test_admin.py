@@ -24,6 +24,7 @@ from speculation.models import (
     ModelSeat,
     PatternEdit,
     PatternRecord,
+    RemoteCall,
     Session,
     ToolJob,
     ToolQuota,
@@ -80,6 +81,7 @@ def rows(db: None) -> dict[type, Any]:
             kind="waste", scope="all", reason="too much", open_until=key.created_at
         ),
         ToolQuota: ToolQuota.objects.create(tool=tool, left=7),
+        RemoteCall: RemoteCall.objects.create(session=session, tool="get_order", arguments={"id": SECRET}, said=SECRET),
         EventRecord: EventRecord.objects.create(session=session, seq=1, kind="user_said", at=key.created_at, payload={"text": SECRET}),
         ToolJob: ToolJob.objects.create(
             session=session, tool=tool, pool=pool, effect="none", epoch=0, fingerprint=SECRET,
