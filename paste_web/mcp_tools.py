@@ -38,10 +38,12 @@ SESSION_META, TASK_META = "paste/session", "paste/task"
 """What a client may say in a call's `_meta`: how it names its session, and the user's words that led to the call."""
 LONGEST_NAME_CHARACTERS, LONGEST_SAID_CHARACTERS = 200, 20_000
 
-_threads = ThreadPoolExecutor(MOST_CALLS, thread_name_prefix="mcp")
+_calls = ThreadPoolExecutor(MOST_CALLS, thread_name_prefix="mcp-call")
+_looks = ThreadPoolExecutor(4, thread_name_prefix="mcp-look")
+"""For what only asks the database: however many calls wait, whoever comes is told at once whether he may."""
 
 
-async def in_thread(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T], threads: ThreadPoolExecutor = _looks) -> T:
     """Do it where it may wait; the thread's connection goes back to the pool."""
 
     def done() -> T:
@@ -50,7 +52,7 @@ async def in_thread(work: Callable[[], T]) -> T:
         finally:
             connection.close()
 
-    return await asyncio.get_running_loop().run_in_executor(_threads, done)
+    return await asyncio.get_running_loop().run_in_executor(threads, done)
 
 
 async def list_tools(context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
@@ -84,10 +86,12 @@ async def call_tool(context: Context, params: types.CallToolRequestParams) -> ty
     said = _text(meta, TASK_META, LONGEST_SAID_CHARACTERS)
     caller = caller.in_session(named, client=client_named(meta.get(types.CLIENT_INFO_META_KEY)))
     try:
-        answer = await in_thread(partial(ask, caller, params.name, params.arguments or {}, said))
+        answer = await in_thread(partial(ask, caller, params.name, params.arguments or {}, said), _calls)
     except QueueFull as refused:
         return _refused(str(refused), {"paste/retry_after_seconds": refused.retry_after_seconds})
-    except (NotAnswered, SubmissionRefused) as refused:
+    except NotAnswered as refused:
+        return _refused(str(refused), {"paste/may_retry": refused.may_retry})
+    except SubmissionRefused as refused:
         return _refused(str(refused), {})
     except (DatabaseError, InterfaceError) as problem:
         logger.warning("no call could be taken: %s", type(problem).__name__)

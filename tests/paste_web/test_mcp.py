@@ -160,6 +160,7 @@ def test_an_agent_is_told_when_an_operator_stops_its_session(url: str, key: str,
 
     answer = talk(url, key, stopped)
     assert answer.is_error and "outcome is unknown" in answer.content[0].text
+    assert answer.meta is not None and answer.meta["paste/may_retry"] is False
     assert [one.status for one in wait_until_ended(2)] == ["cancelled", "succeeded"]
 
 
