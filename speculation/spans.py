@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tools.base import canonical_json
+from tools.canonical import canonical_json
 
 WorkKey = tuple[str, str]
 FREE = Decimal(0)

@@ -17,7 +17,8 @@ from speculation.models import AgentProfile, ToolRecord
 from speculation.specs import JobSpec
 from speculation.worker import find_tool
 from tools.arguments import validate
-from tools.base import SideEffect, Tool, ToolCall, ToolError, canonical_json
+from tools.base import SideEffect, Tool, ToolCall, ToolError
+from tools.canonical import canonical_json
 
 logger = logging.getLogger(__name__)
 

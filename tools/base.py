@@ -14,7 +14,6 @@ Errors::
 """
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import rfc8785
+from tools.canonical import canonical_json
 
 
 class ToolError(Exception):
@@ -83,14 +82,6 @@ class SideEffect(StrEnum):
     def may_repeat(self) -> bool:
         """True if running the call again after a crash cannot change the world a second time."""
         return self in (SideEffect.NONE, SideEffect.IDEMPOTENT_WRITE)
-
-
-def canonical_json(value: Any) -> str:
-    """RFC 8785 text of a JSON value; values outside its domain (integers past 2^53) fall back to sorted keys."""
-    try:
-        return rfc8785.dumps(value).decode()
-    except rfc8785.CanonicalizationError:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from psycopg.errors import LockNotAvailable
 
 from paste_web.api.problems import FieldError, Problem
 from speculation.models import ApiKey, IdempotencyRecord
-from tools.base import canonical_json
+from tools.canonical import canonical_json
 
 KEPT = timedelta(hours=24)
 PATIENCE_SECONDS = 3
