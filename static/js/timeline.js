@@ -53,9 +53,12 @@ export class TimelineChart {
     this.isFrozen = false;
     this.drawnAt = 0;
     this.drawings = 0;
+    this.shown = []; // what is drawn, but for the range
+    this.themes = 0;
+    this.moves = 0; // our own, that Plotly has not told of yet
     this.clock = { seconds: 0, at: performance.now() };
     this.elements = new Map();
-    onThemeChange(() => this.draw());
+    onThemeChange(() => { this.themes++; this.draw(); });
     NARROW.addEventListener("change", () => this.draw());
     frame.addEventListener("pointerdown", () => { this.isHeld = true; });
     addEventListener("pointerup", () => { this.isHeld = false; });
@@ -130,16 +133,14 @@ export class TimelineChart {
     }, LOOK_AFTER);
   }
 
-  draw() {
+  /** Where the range alone has changed, Plotly need not read the data again: that is the half of its work. */
+  draw(isAnew = false) {
     if (!this.figure || !window.Plotly) return;
     cancelAnimationFrame(this.framed);
     this.framed = null;
-    const { data, layout } = coloured({ data: this.figure.data, layout: this.figure.layout });
-    layout.margin = { ...layout.margin, l: NARROW.matches ? SHIFT.l : layout.margin.l, r: NARROW.matches ? SHIFT.r : layout.margin.r };
-    if (NARROW.matches) layout.yaxis.ticktext = layout.yaxis.ticktext.map((name) => SHORT_NAMES[name] ?? name.replace("Speculative", "Spec.").replace(/,.*/, ""));
-    layout.xaxis.range = this.visible();
-    this.mark(data);
-    Plotly.react(this.plot, data, layout, CONFIG);
+    const shown = [this.figure, this.picked, this.links, this.themes, NARROW.matches];
+    if (isAnew || shown.some((each, k) => each !== this.shown[k])) this.drawData(); else this.drawRange();
+    this.shown = shown;
     this.drawnAt = performance.now();
     if (!this.isBound) this.bind();
     if (this.drawings++ < REHEARSALS) this.rehearse();
@@ -148,8 +149,23 @@ export class TimelineChart {
     if (this.follow) this.lookAgain();
   }
 
+  drawRange() {
+    this.moves++; // Plotly tells of a move a moment later
+    Plotly.relayout(this.plot, { "xaxis.range": this.visible() }).then(() => { this.moves--; });
+  }
+
+  drawData() {
+    const drawn = this.figure.data.filter((trace) => trace.x.length); // Plotly looks at empty ones as long as at others
+    const { data, layout } = coloured({ data: drawn, layout: this.figure.layout });
+    layout.margin = { ...layout.margin, l: NARROW.matches ? SHIFT.l : layout.margin.l, r: NARROW.matches ? SHIFT.r : layout.margin.r };
+    if (NARROW.matches) layout.yaxis.ticktext = layout.yaxis.ticktext.map((name) => SHORT_NAMES[name] ?? name.replace("Speculative", "Spec.").replace(/,.*/, ""));
+    layout.xaxis.range = this.visible();
+    this.mark(data);
+    Plotly.react(this.plot, data, layout, CONFIG);
+  }
+
   /** Redraws while nobody waits: the first times take twice as long, since the browser still compiles what it runs. */
-  rehearse() { (window.requestIdleCallback ?? setTimeout)(() => { if (!this.isHeld) this.draw(); }); }
+  rehearse() { (window.requestIdleCallback ?? setTimeout)(() => { if (!this.isHeld) this.draw(this.drawings % 2 === 0); }); }
 
   /**
    * The longest label that fits, else the shorter, else the mark alone, else none. Wider bars first, sixty at most.
@@ -209,7 +225,7 @@ export class TimelineChart {
     this.plot.on("plotly_relayout", (change) => {
       const from = change["xaxis.range[0]"] ?? change["xaxis.range"]?.[0];
       const to = change["xaxis.range[1]"] ?? change["xaxis.range"]?.[1];
-      if (from !== undefined && to !== undefined && !this.isOurs) this.setRange([from, to]);
+      if (from !== undefined && to !== undefined && !this.moves) this.setRange([from, to]);
     });
   }
 
@@ -257,22 +273,17 @@ export class TimelineChart {
   changed() {
     this.onRange(this.range, this.follow);
     if (!this.figure) return;
-    this.relayout();
+    this.draw();
     this.lookAgain();
   }
 
-  relayout() {
-    this.isOurs = true;
-    this.draw();
-    this.isOurs = false;
-  }
-
   /** In the next frame, however often it is asked for until then. */
-  drawSoon() { this.framed ??= requestAnimationFrame(() => this.relayout()); }
+  drawSoon() { this.framed ??= requestAnimationFrame(() => this.draw()); }
 
-  toggleLinks() { this.links = !this.links; this.relayout(); return this.links; }
+  toggleLinks() { this.links = !this.links; this.draw(); return this.links; }
 
   zoom(factor, middle) {
+    if (!this.figure) return;
     const [from, to] = this.visible();
     const centre = middle ?? (from + to) / 2;
     const range = [centre - (centre - from) * factor, centre + (to - centre) * factor];
@@ -280,6 +291,7 @@ export class TimelineChart {
   }
 
   pan(share) {
+    if (!this.figure) return;
     const [from, to] = this.visible();
     const step = (to - from) * share;
     this.setRange([from + step, to + step]);
