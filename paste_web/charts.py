@@ -117,7 +117,7 @@ def _width(bar: Bar) -> float:
 
 def _custom(bar: Bar) -> list[str | int]:
     """What the browser picks, labels (long, short; in the trace's `meta` colour) and says on hover; how many it stands for."""
-    return [bar.pick, escaped(bar.label), escaped(bar.short), _hover(bar), bar.count]
+    return [bar.pick, escaped(bar.label), escaped(bar.short), _hover(bar), bar.stands_for]
 
 
 def _hover(bar: Bar) -> str:

@@ -9,12 +9,14 @@ from typing import Any
 from uuid import UUID
 
 from paste_web.charts import timeline_figure
+from paste_web.strip import StripBoxes, strip_boxes
 from speculation.bars import Range
 from speculation.call_table import CallRow, call_rows
 from speculation.detail import seen
 from speculation.links import Moment, moments_of, predicted_at, seals_of
 from speculation.queries import Told
 from speculation.shelf import Shelf
+from speculation.strip import draw_strip
 from speculation.timeline import Timeline, lay_out
 from speculation.uncollected import uncollected
 
@@ -28,10 +30,17 @@ class Drawn:
 
     def __init__(self, told: Told, *, show_payloads: bool) -> None:
         self.told, self.show_payloads = told, show_payloads
+        self._strips: dict[float | None, StripBoxes] = {}
 
     def figure(self, view: Range | None) -> Mapping[str, Any]:
         """The chart of a range, in as much detail as fits."""
         return self._chart(view) if view else self._whole_chart
+
+    def strip(self, pair_seconds: float | None) -> StripBoxes:
+        """The two bars, on the axis of the longer one; `pair_seconds`: how long the other arm took."""
+        if pair_seconds not in self._strips:
+            self._strips[pair_seconds] = strip_boxes(draw_strip(self.told.story, self.told.figures, pair_seconds=pair_seconds))
+        return self._strips[pair_seconds]
 
     @cached_property
     def timeline(self) -> Timeline:
@@ -70,7 +79,8 @@ class Drawn:
         return self._chart(None)
 
     def _chart(self, view: Range | None) -> Mapping[str, Any]:
-        return timeline_figure(seen(self.timeline, view), revision=str(self.told.session.pk))
+        with uncollected():  # what it groups would count as grown old, and bring a search through all that is kept
+            return timeline_figure(seen(self.timeline, view), revision=str(self.told.session.pk))
 
 
 def drawn(told: Told, *, show_payloads: bool, is_settled: bool) -> Drawn:

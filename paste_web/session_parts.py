@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from paste_web.drawn import drawn
 from paste_web.redaction import open_part
 from paste_web.sight import PAGED, Sight
-from paste_web.strip import StripBoxes, strip_boxes
+from paste_web.strip import StripBoxes
 from paste_web.table_rows import turn_rows
 from speculation import queries
 from speculation.call_table import CallRow
@@ -20,7 +20,6 @@ from speculation.figures import Figures
 from speculation.models import EventRecord
 from speculation.queries import Told
 from speculation.story import Story
-from speculation.strip import draw_strip
 
 MOST_EVENTS_SHOWN = 300
 ROWS_A_PAGE = 50
@@ -61,7 +60,7 @@ class SessionParts:
     @cached_property
     def strip(self) -> StripBoxes:
         pair = self._pair
-        return strip_boxes(draw_strip(self.told.story, self.told.figures, pair_seconds=pair and pair.task_seconds))
+        return self.drawn.strip(pair.task_seconds if pair else None)
 
     @property
     def rows(self) -> Sequence[CallRow]:

@@ -15,7 +15,7 @@ nobody can ask for, is counted apart. **wasted price** is what the calls of thos
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from speculation.intervals import Interval, covered, united
 from speculation.spans import Call, Run, Turn
@@ -242,14 +242,15 @@ def _all_turns(story: Story, calls: Sequence[CallFigures], end: float) -> list[T
 
 
 def _turn_figures(number: int, spans: Sequence[Turn], calls: Sequence[CallFigures], end: float) -> TurnFigures:
+    steps = _steps(calls)
     return TurnFigures(
         turn=number,
         spans=spans,
         calls=calls,
         decode_seconds=sum((turn.ended_at if turn.ended_at is not None else end) - turn.started_at for turn in spans),
-        waited_seconds=critical_path(calls, [call.waited_seconds for call in calls]),
-        without_seconds=critical_path(calls, [call.without_seconds for call in calls]),
-        undisturbed_seconds=critical_path(calls, [call.waited_seconds - call.interference_seconds for call in calls]),
+        waited_seconds=_length(steps, [call.waited_seconds for call in calls]),
+        without_seconds=_length(steps, [call.without_seconds for call in calls]),
+        undisturbed_seconds=_length(steps, [call.waited_seconds - call.interference_seconds for call in calls]),
     )
 
 
@@ -260,18 +261,34 @@ def critical_path(calls: Sequence[CallFigures], waits: Sequence[float]) -> float
     side, even where a served one returned before the next was asked for. Pauses stay as they were, so with the actual
     waits this is exactly the actual time.
     """
-    if not calls:
-        return 0.0
-    origin = min(call.call.asked_at for call in calls)
+    return _length(_steps(calls), waits)
+
+
+class _Step(NamedTuple):
+    """One call on the path: which, those it comes after, and the pause since the last of them returned."""
+
+    index: int
+    before: Sequence[int]
+    pause: float
+
+
+def _steps(calls: Sequence[CallFigures]) -> list[_Step]:
+    """In the order in which they were asked for."""
+    order = sorted(range(len(calls)), key=lambda k: calls[k].call.asked_at)
+    steps = []
+    for place, k in enumerate(order):
+        before = [j for j in order[:place] if _comes_after(calls[k], calls[j])]
+        since = max([calls[j].until for j in before]) if before else calls[order[0]].call.asked_at
+        steps.append(_Step(k, before, calls[k].call.asked_at - since))
+    return steps
+
+
+def _length(steps: Sequence[_Step], waits: Sequence[float]) -> float:
     finish: dict[int, float] = {}
-    for k in sorted(range(len(calls)), key=lambda k: calls[k].call.asked_at):
-        asked_at = calls[k].call.asked_at
-        before = [j for j in finish if _comes_after(calls[k], calls[j])]
-        pause = asked_at - max((calls[j].until for j in before), default=origin)
-        finish[k] = max((finish[j] for j in before), default=0.0) + pause + waits[k]
-    return max(finish.values())
+    for k, before, pause in steps:
+        finish[k] = (max([finish[j] for j in before]) if before else 0.0) + pause + waits[k]
+    return max(finish.values(), default=0.0)
 
 
 def _comes_after(later: CallFigures, earlier: CallFigures) -> bool:
-    both_read = later.call.is_eligible and earlier.call.is_eligible
-    return not both_read and earlier.until <= later.call.asked_at
+    return earlier.until <= later.call.asked_at and not (later.call.is_eligible and earlier.call.is_eligible)

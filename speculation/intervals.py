@@ -22,7 +22,8 @@ def covered(span: Interval, disjoint: Sequence[Interval]) -> float:
     """Seconds of `span` that lie in any of the disjoint intervals."""
     low, high = span
     total = 0.0
-    for start, end in disjoint[max(0, bisect_right(disjoint, (low, inf)) - 1) :]:
+    for k in range(max(0, bisect_right(disjoint, (low, inf)) - 1), len(disjoint)):
+        start, end = disjoint[k]
         if start >= high:
             break
         total += max(0.0, min(end, high) - max(start, low))

@@ -2,7 +2,8 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
 
 from speculation.bars import Bar, Link, Tick
 from speculation.engine.evidence import REFUTED
@@ -11,13 +12,15 @@ from speculation.spans import Run
 from speculation.story import Story
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """Something that came to be known, in words; `pick` is the call, if it was a call's answer."""
 
     at: float
     text: str
     pick: str = ""
+
+
+_AT = attrgetter("at")
 
 
 def ticks_of(story: Story) -> list[Tick]:
@@ -47,12 +50,12 @@ def moments_of(story: Story) -> list[Moment]:
             known.append(Moment(turn.ended_at, f"turn {turn.number} ended"))
     answered = [call for call in story.calls.values() if call.returned_at is not None]
     known += [Moment(call.returned_at or 0.0, f"{call.tool} answered", call.call_id) for call in answered]
-    return sorted(known, key=lambda moment: moment.at)
+    return sorted(known, key=_AT)
 
 
 def trigger_of(moments: Sequence[Moment], at: float) -> Moment | None:
     """The last thing that came to be known before `at`."""
-    index = bisect_right(moments, at, key=lambda moment: moment.at)
+    index = bisect_right(moments, at, key=_AT)
     return moments[index - 1] if index else None
 
 

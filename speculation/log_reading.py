@@ -1,9 +1,6 @@
 """Reads a session's log into its story, as far as the story reads it: what tools answered stays in the database."""
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import BigIntegerField, F, Func, TextField
@@ -11,23 +8,18 @@ from django.db.models import BigIntegerField, F, Func, TextField
 from speculation.models import EventRecord
 from speculation.story import Story
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BYTES_IN_MEMORY = 3
 """For each byte of JSON that was read, roughly, what its story takes."""
 
-
-class _LogEntry(NamedTuple):
-    seq: int
-    kind: str
-    at: datetime
-    payload: Mapping[str, Any]
-
-
 _WITHOUT_ANSWERS = Func(
     F("payload"),
-    template="((%(expressions)s - '{content,structured}'::text[])::text)",
+    template=(
+        "(CASE WHEN %(expressions)s ?| '{content,structured}'::text[] "
+        "THEN %(expressions)s - '{content,structured}'::text[] ELSE %(expressions)s END)::text"
+    ),
     output_field=TextField(),
 )
+"""Most entries have no answer, and asking is cheaper than taking nothing away."""
 _MICROSECONDS = Func(
     F("at"),
     template="((EXTRACT(EPOCH FROM %(expressions)s) * 1000000)::bigint)",
@@ -41,6 +33,6 @@ def read_on(session_id: UUID, story: Story) -> int:
     found = EventRecord.objects.filter(session=session_id, seq__gt=story.last_seq).order_by("seq")
     rows = list(found.values_list("seq", "kind", _MICROSECONDS, _WITHOUT_ANSWERS))
     texts = f"[{','.join(text for *_, text in rows)}]"
-    for (seq, kind, at, _), payload in zip(rows, json.loads(texts), strict=True):
-        story.add(_LogEntry(seq, kind, EPOCH + timedelta(microseconds=at), payload))
+    for (seq, kind, moment, _), payload in zip(rows, json.loads(texts), strict=True):
+        story.take(seq, kind, moment, payload)
     return len(texts) * BYTES_IN_MEMORY

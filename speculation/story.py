@@ -5,11 +5,14 @@ Figures and timeline both read a `Story`; neither reads the log itself. Kinds an
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
-from speculation.spans import Call, Prediction, Run, Turn, WorkKey, work_key
+from speculation.spans import FREE, Call, Prediction, Run, Turn, WorkKey, work_key
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 class LogEntry(Protocol):
@@ -29,7 +32,7 @@ class Story:
     """Grows by `add`, entry by entry; unknown kinds are skipped, repeated entries too."""
 
     def __init__(self, entries: Iterable[LogEntry] = ()) -> None:
-        self.origin: datetime | None = None
+        self._origin: int | None = None
         self.last_seq = 0
         self.last_at = 0.0
         self.queued_at: float | None = None
@@ -50,24 +53,36 @@ class Story:
             self.add(entry)
 
     def add(self, entry: LogEntry) -> None:
-        if entry.seq <= self.last_seq:
+        self.take(entry.seq, entry.kind, _microseconds(entry.at), entry.payload)
+
+    def take(self, seq: int, kind: str, moment: int, payload: Mapping[str, Any]) -> None:
+        """The same for who has its moment as microseconds since 1970."""
+        if seq <= self.last_seq:
             return
-        if self.origin is None or entry.kind == "session_started":
-            self._set_origin(entry.at)
-        at = self.seconds_at(entry.at)
-        read = _READERS.get(entry.kind)
+        if self._origin is None or kind == "session_started":
+            self._set_origin(moment)
+        at = self._seconds_at(moment)
+        read = _READERS.get(kind)
         if read is not None:
-            read(self, at, entry.payload)
-        self.last_seq = entry.seq
-        self.last_at = max(self.last_at, at)
+            read(self, at, payload)
+        self.last_seq = seq
+        if at > self.last_at:
+            self.last_at = at
+
+    @property
+    def origin(self) -> datetime | None:
+        return None if self._origin is None else EPOCH + self._origin * MICROSECOND
 
     def seconds_at(self, moment: datetime) -> float:
-        return (moment - self.origin).total_seconds() if self.origin else 0.0
+        return self._seconds_at(_microseconds(moment))
 
-    def _set_origin(self, moment: datetime) -> None:
+    def _seconds_at(self, moment: int) -> float:
+        return 0.0 if self._origin is None else (moment - self._origin) / 1_000_000
+
+    def _set_origin(self, moment: int) -> None:
         if self.queued_at is not None:
-            self.queued_at -= self.seconds_at(moment)
-        self.origin = moment
+            self.queued_at -= self._seconds_at(moment)
+        self._origin = moment
         self.last_at = 0.0
 
     def turn(self, number: int) -> Turn | None:
@@ -77,6 +92,10 @@ class Story:
     @property
     def has_ended(self) -> bool:
         return self.ended_at is not None
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // MICROSECOND
 
 
 def _queued(story: Story, at: float, payload: Mapping[str, Any]) -> None:
@@ -170,7 +189,7 @@ def _job_queued(story: Story, at: float, payload: Mapping[str, Any]) -> None:
         pattern=str(payload.get("pattern") or ""),
         sources=payload.get("sources") or {},
         is_warm_up=bool(payload.get("warm_up")),
-        price=Decimal(payload.get("price") or 0),
+        price=Decimal(price) if (price := payload.get("price")) else FREE,
         call_id=payload.get("call_id") or "",
     )
 
@@ -228,8 +247,9 @@ def _call_asked(story: Story, at: float, payload: Mapping[str, Any]) -> None:
         asked_at=earlier.asked_at if earlier else at,
         part_of=payload.get("part_of"),
     )
-    call.foreseen_at = story._foreseen.get(call.key)
-    story.last_asked_at[call.key] = at
+    key = call.key
+    call.foreseen_at = story._foreseen.get(key)
+    story.last_asked_at[key] = at
     if run := story.runs.get(job):
         run.call_id = call_id
         run.asked_at = at

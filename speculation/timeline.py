@@ -5,7 +5,6 @@ each where they overlap; slots. State is always a word, too: colours and hatchin
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from speculation.bars import LANES, MARKS, WASTED, Bar, Link, Mark, Range, Tick, Timeline, call_text, state_of
 from speculation.detail import MOST_BARS, seen
@@ -41,10 +40,19 @@ def lay_out(story: Story, figures: Figures, *, now: float | None = None, show_pa
         ticks=ticks_of(story),
         links=links_of(story, guesses),
         slots=_slots(story, end),
-        rows={lane: 1 + max((bar.row for bar in bars if bar.lane == lane), default=0) for lane in LANES},
+        rows=_rows(bars),
         end=end,
         is_live=not story.has_ended,
     )
+
+
+def _rows(bars: Iterable[Bar]) -> dict[str, int]:
+    """How many each lane has; one where it is empty."""
+    last = dict.fromkeys(LANES, 0)
+    for bar in bars:
+        if bar.row > last[bar.lane]:
+            last[bar.lane] = bar.row
+    return {lane: 1 + row for lane, row in last.items()}
 
 
 def _ruler(figures: Figures, story: Story) -> list[Bar]:
@@ -161,7 +169,7 @@ def _packed(groups: Iterable[list[Bar]]) -> list[Bar]:
     starts = [min(bar.start for bar in group) for group in groups]
     ends = [max(float("inf") if bar.end is None else bar.end for bar in group) for group in groups]
     rows = first_fit(list(zip(starts, ends, strict=True)))
-    return [replace(bar, row=row) if row else bar for row, group in zip(rows, groups, strict=True) for bar in group]
+    return [bar._replace(row=row) if row else bar for row, group in zip(rows, groups, strict=True) for bar in group]
 
 
 def _slots(story: Story, end: float) -> list[tuple[float, int]]:

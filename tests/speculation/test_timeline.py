@@ -115,7 +115,7 @@ def test_a_very_long_session_is_merged_to_what_a_chart_can_draw():
     timeline = drawn(long_log())
     assert len(timeline.bars) <= MOST_BARS
     assert timeline.merged >= 2000
-    assert any(bar.label.endswith(" calls") and bar.count > 1 for bar in bars(timeline, "tools"))
+    assert any(bar.label.endswith(" calls") and bar.stands_for > 1 for bar in bars(timeline, "tools"))
 
 
 def test_a_narrower_view_shows_each_bar_of_its_range_and_the_same_rows():
@@ -134,7 +134,7 @@ def test_no_view_of_a_long_session_has_more_than_a_chart_can_draw(start, length)
     assert len(part.bars) <= MOST_BARS
     assert len(part.ticks) <= MOST_BARS
     inside = [bar for bar in LONG.bars if bar.end >= start - length / 2 and bar.start <= start + length * 1.5]
-    assert sum(bar.count for bar in part.bars) == len(inside)
+    assert sum(bar.stands_for for bar in part.bars) == len(inside)
     for state in {bar.state for bar in inside}:
         lengths = [sum(bar.end - bar.start for bar in bars if bar.state == state) for bars in (inside, part.bars)]
         assert lengths[0] == pytest.approx(lengths[1])
