@@ -27,6 +27,8 @@ from speculation.uncollected import uncollected
 __all__ = ["SessionView", "may_read_payloads"]
 
 EVERYTHING = Sight()
+READ_AT_ONCE = 10_000
+"""Entries that are read before a page is sent; of a longer log the page comes first, and asks for what it tells."""
 _begun: Shelf[UUID, tuple[Story, int]] = Shelf(most_things=64, most_bytes=32_000_000)
 """Stories of sessions that still run, as far as they were read, with their size. Who takes one has it alone."""
 CHANGED_BY_TIME = ("facts", "strip")
@@ -74,6 +76,14 @@ class SessionView:
     def is_over(self) -> bool:
         """True once nothing more can come: the session has ended, and every worker has let go of its runs."""
         return _is_over(self.story)
+
+    @property
+    def takes_long_to_read(self) -> bool:
+        """True if a browser would wait in front of nothing: what the log has gained since it was last read here is long."""
+        if self.session.last_seq <= READ_AT_ONCE or (self.session.has_ended and queries.is_read(self.session)):
+            return False
+        begun = _begun.get(self.session.pk)
+        return self.session.last_seq - (begun[0].last_seq if begun else 0) > READ_AT_ONCE
 
     def read(self) -> Sequence[EventRecord]:
         """Take in what the log has gained; returns the new entries, none where everything is new."""

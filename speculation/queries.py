@@ -147,6 +147,11 @@ def _figures_at(session_id: UUID, last_seq: int) -> tuple[Story, Figures]:
     return found
 
 
+def is_read(session: Session) -> bool:
+    """True if telling an ended session costs nothing: this process has read its log."""
+    return _kept.get((session.pk, session.last_seq)) is not None
+
+
 def figures_of_pair(session: Session) -> Figures | None:
     """The other arm's figures, once it has ended."""
     pair = session.pair

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET, require_POST
 
@@ -15,7 +16,7 @@ from paste_web.redaction import may_read_payloads
 from paste_web.session_parts import PARTS
 from paste_web.session_view import SessionView
 from paste_web.sight import Sight
-from speculation.models import Session
+from speculation.models import Session, ToolJob
 from speculation.submission import SubmissionRefused, cancel_session, submit_task
 
 TABS = ("calls", "turns", "events", "predictions")
@@ -25,26 +26,47 @@ TABS = ("calls", "turns", "events", "predictions")
 @require_GET
 def session_page(request: HttpRequest, session_id: UUID) -> HttpResponse:
     view = _view(request, session_id)
-    view.read()
-    parts = view.parts()
-    tab, pick = request.GET.get("tab", ""), view.sight.call
+    is_unread = view.takes_long_to_read and "whole" not in request.GET
+    tab = request.GET.get("tab", "")
     context = {
         "session": view.session,
+        "tabs": TABS,
+        "chosen_tab": tab if tab in TABS else TABS[0],
+        "may_stop": request.user.has_perm("speculation.change_session"),
+        "may_run_again": request.user.has_perm("speculation.add_session") and view.session.agent.takes_tasks,
+        **(_unread(view) if is_unread else _told(view)),
+    }
+    page = render(request, "sessions/detail.html", context)
+    view.leave()
+    return page
+
+
+def _told(view: SessionView) -> dict[str, Any]:
+    view.read()
+    parts = view.parts()
+    return {
         "story": view.story,
         "seq": view.story.last_seq,
         "is_over": view.is_over,
         "parts": {name: SafeString(parts.html(name)) for name in (*PARTS, "events")},
         "figure": parts.figure,
         "has_warm_ups": any(run.is_warm_up for run in view.story.runs.values()),
-        "tabs": TABS,
-        "chosen_tab": tab if tab in TABS else TABS[0],
-        "panel": panel_of(view, pick) if pick else "",
-        "may_stop": request.user.has_perm("speculation.change_session"),
-        "may_run_again": request.user.has_perm("speculation.add_session") and view.session.agent.takes_tasks,
+        "panel": panel_of(view, view.sight.call) if view.sight.call else "",
     }
-    page = render(request, "sessions/detail.html", context)
-    view.leave()
-    return page
+
+
+def _unread(view: SessionView) -> dict[str, Any]:
+    """What is known without the log; the browser asks for the rest, as it would after it had lost the websocket."""
+    session = view.session
+    head = render_to_string("sessions/parts/head.html", {"session": session})
+    return {
+        "story": None,
+        "seq": 0,
+        "is_over": session.has_ended,
+        "parts": {"head": head},
+        "figure": None,
+        "has_warm_ups": ToolJob.objects.filter(session=session, transformed=True, verifies=None).exists(),
+    }
 
 
 @login_required

@@ -280,9 +280,20 @@ function say(text) {
   announcer.textContent = text;
 }
 
-function start() {
+/** A long log comes after the page: what it tells, as another range would. */
+async function read() {
+  const message = await live.fetch(live.query({ look: 1 }));
+  if (!message) { document.getElementById("waiting").textContent = "The log could not be read. Load the page again to try again."; return; }
+  live.isOver = message.over;
+  live.apply(message);
+  if (live.isOver) live.finish();
+  if (picked) select(picked);
+}
+
+async function start() {
   chart.picked = picked;
-  chart.show(JSON.parse(document.getElementById("figure").textContent));
+  const figure = JSON.parse(document.getElementById("figure").textContent);
+  if (figure) chart.show(figure); else await read();
   minimap.show(chart.range);
   mark();
   live.start();

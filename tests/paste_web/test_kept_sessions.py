@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from paste_web import session_view
 from paste_web.session_view import SessionView
 from speculation.models import Session
 from tests.paste_web.stored_sessions import a_user, append, store
@@ -74,6 +75,27 @@ def test_a_session_that_runs_is_read_on_from_where_it_was_and_shows_what_is_new(
     append(session, WrittenLog(log[HALF + 4 :]))
     assert "5.2 s" in text_of(operator, session)
     assert "Joined" in text_of(operator, session, "calls/3.0/")
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_long_log_that_nobody_has_read_comes_after_its_page(operator, monkeypatch, is_over):
+    monkeypatch.setattr(session_view, "READ_AT_ONCE", 10)
+    log = example()
+    session = store(log if is_over else WrittenLog(log[:HALF]))
+    with CaptureQueriesContext(connection) as asked:
+        page = text_of(operator, session)
+    assert not any("speculation_eventrecord" in one["sql"] for one in asked)
+    assert f"Reading {session.last_seq} entries" in page and "get_order(W2378156)" not in page
+    told = operator.get(at(session, "live/?look=1")).json()
+    assert "get_order(W2378156)" in told["parts"]["calls"] and told["figure"]["data"] and told["over"] is is_over
+    assert "get_order(W2378156)" in text_of(operator, session)
+
+
+def test_who_has_no_scripts_may_ask_for_a_long_log_first(operator, monkeypatch):
+    monkeypatch.setattr(session_view, "READ_AT_ONCE", 10)
+    session = store(example())
+    assert '<a href="?whole=1">' in text_of(operator, session)
+    assert "get_order(W2378156)" in text_of(operator, session, "?whole=1")
 
 
 def test_an_entry_that_comes_after_the_end_is_shown(operator):

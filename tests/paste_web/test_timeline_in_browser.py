@@ -7,8 +7,9 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
+from paste_web.session_view import READ_AT_ONCE
 from speculation.models import Session
-from tests.browser import Visitors
+from tests.browser import Visitors, Witness
 from tests.paste_web.stored_sessions import a_user, append, store
 from tests.paste_web.test_watching_in_browser import RANGE, append_and_ring, last_seq, until
 from tests.speculation.written_log import WrittenLog, example
@@ -97,6 +98,33 @@ def test_zooming_into_a_long_session_brings_each_bar_from_the_server(visitors: V
     page.get_by_role("link", name="First").click()
     expect(page.locator("#panel-calls tr[data-pick='1.0']")).to_be_visible()
     assert "calls=1" in page.url and "from=330" in page.url
+
+
+def test_a_log_too_long_to_wait_for_is_read_after_its_page_is_there(visitors: Visitors, operator: User) -> None:
+    session = long_session(1500)
+    assert session.last_seq > READ_AT_ONCE
+    page = visitors.page(operator)
+    page.route("**/live/*", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    page.goto(f"/sessions/{session.pk}/?call=333.0&from=330&to=340")
+    expect(page.locator("#waiting")).to_have_text(f"Reading {session.last_seq:,} entries of the log…")
+    page.locator("#timeline").press("+")  # nothing there yet to see more of
+    expect(page.locator("#badge")).to_have_text("Finished")
+    page.wait_for_selector("#chart .bars .point")
+    expect(page.locator("#waiting")).to_be_hidden()
+    expect(page.locator("tr.selected")).to_contain_text("read")
+    expect(page.locator("#call-panel")).to_be_visible()
+    assert page.evaluate(RANGE) == pytest.approx([330, 340])
+    assert "333.0" in drawn(page, "picks")
+    page.get_by_role("tab", name="Events").click()
+    expect(page.locator("#event-rows tr")).to_have_count(300)
+
+
+def test_a_long_log_that_cannot_be_read_says_what_to_do(visitors: Visitors, operator: User, witness: Witness) -> None:
+    page = visitors.page(operator)
+    page.route("**/live/*", lambda route: route.abort())
+    page.goto(f"/sessions/{long_session(1500).pk}/")
+    expect(page.locator("#waiting")).to_contain_text("Load the page again")
+    assert len(witness.complaints) == 1 and "ERR_FAILED" in witness.complaints.pop()
 
 
 PRESS = """([key, times]) => {
