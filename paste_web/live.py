@@ -29,7 +29,7 @@ from speculation.models import Session
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-LEAST_PAUSE_SECONDS = 0.15
+LEAST_PAUSE_SECONDS = 0.1
 DRAWING_PAUSE_SECONDS, LONGEST_DRAWING_PAUSE_SECONDS = 0.35, 1.0
 """Between two charts; what comes sooner is the log's rows alone. A redraw takes a browser 70 ms and more."""
 DRAWING_PAUSE_TIMES_WAIT = 25.0
@@ -37,7 +37,7 @@ DRAWING_PAUSE_TIMES_WAIT = 25.0
 .24 s instead of .28 to .94."""
 NEWEST_WAIT_SHARE = 0.3
 PAUSE_TIMES_COST = 4.0  # a long session costs its readers at most a fifth of a core
-MOST_UNDRAWN = 12  # two seconds of news
+MOST_UNDRAWN = 20  # two seconds of news
 LETTING_GO_SECONDS = 5.0
 LIST_PAUSE_SECONDS = 1.0
 
