@@ -18,7 +18,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from speculation import events, jobs, learning, resting, scheduler
+from speculation import events, jobs, predictors, resting, scheduler
 from speculation.agent.types import Message, ModelEvent, RequestedCall
 from speculation.asked import AskedCall
 from speculation.engine.chains import chained
@@ -280,7 +280,7 @@ class Forecast:
         self, turn: int, predictions: Sequence[Prediction], abstained: Sequence[Mapping[str, Any]]
     ) -> Forecasted:
         epoch = self.permits.refresh()
-        patterns = learning.pattern_ids(self.session.agent_id, [prediction.pattern for prediction in predictions])
+        patterns = predictors.pattern_ids(self.session.agent_id, [prediction.pattern for prediction in predictions])
         offers: list[Offer] = []
         declined: list[Mapping[str, Any]] = []
         for prediction in predictions:

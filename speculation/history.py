@@ -94,9 +94,10 @@ def events_in(entries: Iterable[LogEntry]) -> list[Event]:
     return [event for _, _, event in sorted(placed, key=lambda place: place[:2])]
 
 
-def events_of(session: Session) -> list[Event]:
-    """What a stored session did, as the engine sees it."""
-    return events_in(EventRecord.objects.filter(session=session, kind__in=KINDS).order_by("seq"))
+def events_of(session: Session, until: int | None = None) -> list[Event]:
+    """What a stored session did, as the engine sees it; `until`: before this entry of its log."""
+    told = EventRecord.objects.filter(session=session, kind__in=KINDS).order_by("seq")
+    return events_in(told if until is None else told.filter(seq__lt=until))
 
 
 def store(agent: AgentProfile, trace: TraceSession, *, now: datetime) -> Session | None:

@@ -1,31 +1,29 @@
-"""Patterns between the engine and their table: mining writes rows, predictors are built from rows and nothing else.
+"""Patterns between the engine and their table: mining writes rows.
 
 Mining of one agent holds the agent's row, so two minings never count over each other. It writes the mined columns only:
-an operator's are his. Each process keeps one predictor an agent and looks for newer rows at most once a second.
+an operator's are his.
 """
 
 import hashlib
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, F, Max, Q, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Now
 
 from speculation.engine.calibration import cross_fit
 from speculation.engine.mining import MAX_ROWS, Miner
-from speculation.engine.prediction import Predictor
 from speculation.engine.types import Calibrations, Event, Pattern, SourceCount, ToolTraits
 from speculation.history import events_of
-from speculation.models import AgentProfile, Origin, PatternRecord, Session, ToolJob
+from speculation.models import AgentProfile, EventRecord, Origin, PatternRecord, Session, ToolJob
 from speculation.toolbox import Toolbox
 
-LOOK_EVERY_SECONDS = 1.0
 SESSIONS_AT_A_TIME = 100
+LEARN_AT_ONCE_BELOW = 32
+"""Sessions that were learned from, below which one that is parked is not waited for."""
 FEWEST_TO_CALIBRATE = 32
 MOST_TO_CALIBRATE = 200
 """Sessions of an agent, the latest, on which its predictions are compared with what happened."""
@@ -101,15 +99,21 @@ def _hold(agent: AgentProfile) -> None:
 
 
 def learn(
-    agent: AgentProfile, sessions: Iterable[Sequence[Event]], traits: Mapping[str, ToolTraits] | None = None
+    agent: AgentProfile,
+    sessions: Iterable[Sequence[Event]],
+    traits: Mapping[str, ToolTraits] | None = None,
+    known_turns: Iterable[int] = repeat(0),
 ) -> int:
-    """Count these sessions into the agent's patterns, all in one transaction. Returns how many rows changed."""
+    """Count these sessions into the agent's patterns, all in one transaction. Returns how many rows changed.
+
+    known_turns: how many turns of each were learned from before.
+    """
     with transaction.atomic():
         _hold(agent)
         rows = list(PatternRecord.objects.filter(agent=agent))
         miner = Miner(str(agent.pk), map(as_mined, rows), traits if traits is not None else Toolbox.of(agent).traits())
-        for events in sessions:
-            miner.observe_session(events)
+        for events, known in zip(sessions, known_turns, strict=False):
+            miner.observe_session(events, known)
         versions = {row.key: row.version for row in rows}
         changed = [_as_row(agent, pattern, versions) for pattern in miner.changed()]
         PatternRecord.objects.bulk_create(
@@ -174,7 +178,7 @@ def _mine_some(agent: AgentProfile, done: int, on_progress: Callable[[int], None
         _hold(agent)
         batch = list(unmined(agent)[:SESSIONS_AT_A_TIME])
         if batch:
-            learn(agent, _read(batch, done, on_progress))
+            learn(agent, _read(batch, done, on_progress), known_turns=map(_known_turns, batch))
             Session.objects.filter(pk__in=[session.pk for session in batch]).update(mined_at=Now())
         return len(batch)
 
@@ -183,6 +187,29 @@ def _read(sessions: Sequence[Session], done: int, on_progress: Callable[[int], N
     for number, session in enumerate(sessions, start=done + 1):
         yield events_of(session)
         on_progress(number)
+
+
+def _known_turns(session: Session) -> int:
+    """How many of its turns were learned from while it was parked."""
+    ended = EventRecord.objects.filter(session=session, kind="turn_ended", seq__lt=session.mined_seq)
+    return ended.count() if session.mined_seq else 0
+
+
+def session_parked(session_id: UUID) -> None:
+    """Learn from a session that may be over: a client that says no goodbye leaves it open until it has been quiet for minutes,
+    and its agent's next task may come sooner. Only while little is known: later nobody misses what these minutes held, and each mining costs.
+    """
+    agent = Session.objects.select_related("agent").get(pk=session_id).agent
+    if _mined(agent).count() >= LEARN_AT_ONCE_BELOW:
+        return
+    with transaction.atomic():
+        _hold(agent)
+        session = Session.objects.get(pk=session_id)
+        begun = EventRecord.objects.filter(session=session, kind="turn_started").order_by("-seq").first()
+        if session.mined_at or begun is None or begun.seq <= session.mined_seq:
+            return
+        learn(agent, [events_of(session, until=begun.seq)], known_turns=[_known_turns(session)])
+        Session.objects.filter(pk=session.pk).update(mined_seq=begun.seq)
 
 
 def session_ended(session_id: UUID) -> None:
@@ -210,73 +237,3 @@ def record_outcomes(session: Session) -> None:
                 runs_ever=F("runs_ever") + total,
                 last_promoted_at=Now() if hits else record.last_promoted_at,
             )
-
-
-@dataclass
-class _Kept:
-    predictor: Predictor
-    ids: Mapping[str, int]
-    stamp: Any
-    looked_at: float
-
-
-class Shelf:
-    """One predictor an agent and process, rebuilt when a row of its patterns or a tool's traits changed."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._kept: dict[int, _Kept] = {}
-        self._building: dict[int, threading.Lock] = {}
-
-    def predictor_for(self, agent: AgentProfile, traits: Mapping[str, ToolTraits]) -> Predictor:
-        """The predictor of the agent's present patterns, at most LOOK_EVERY_SECONDS old."""
-        return self._fresh(agent.pk, traits).predictor
-
-    def ids(self, agent_id: int) -> Mapping[str, int]:
-        """Pattern.key to the id of its row, as of the agent's last predictor."""
-        kept = self._kept.get(agent_id)
-        return kept.ids if kept else {}
-
-    def _fresh(self, agent_id: int, traits: Mapping[str, ToolTraits]) -> _Kept:
-        with self._building.setdefault(agent_id, threading.Lock()):
-            kept = self._kept.get(agent_id)
-            if kept is not None and self._is_good(kept, agent_id, traits):
-                return kept
-            stamp, looked_at = _stamp(agent_id), self._clock()
-            rows = list(PatternRecord.objects.filter(agent_id=agent_id))
-            patterns = [as_decided(row) for row in rows]
-            ids = {pattern.key: row.pk for pattern, row in zip(patterns, rows, strict=True)}
-            self._kept[agent_id] = kept = _Kept(Predictor(patterns, traits), ids, stamp, looked_at)
-            return kept
-
-    def _is_good(self, kept: _Kept, agent_id: int, traits: Mapping[str, ToolTraits]) -> bool:
-        if _lasting(kept.predictor.tools) != _lasting(traits):
-            return False
-        if self._clock() - kept.looked_at < LOOK_EVERY_SECONDS:
-            return True
-        kept.looked_at = self._clock()
-        return bool(kept.stamp == _stamp(agent_id))
-
-
-def _lasting(traits: Mapping[str, ToolTraits]) -> dict[str, tuple[Any, ...]]:
-    """What of the traits a predictor depends on: not the durations, which are measured anew all the time."""
-    return {
-        name: (one.reads_only, one.changes_world, one.cosmetic_arguments, one.covers, one.shell_argument)
-        for name, one in traits.items()
-    }
-
-
-def _stamp(agent_id: int) -> dict[str, Any]:
-    """Differs whenever a row was mined, decided about, added or removed."""
-    return PatternRecord.objects.filter(agent_id=agent_id).aggregate(
-        rows=Count("pk"), versions=Sum("version"), mined_at=Max("updated_at"), decided_at=Max("overridden_at")
-    )
-
-
-shelf = Shelf()
-
-
-def pattern_ids(agent_id: int, keys: Iterable[str]) -> dict[str, int]:
-    """The ids of the rows behind these pattern keys, as far as the agent's present predictor knows them."""
-    known = shelf.ids(agent_id)
-    return {key: known[key] for key in keys if key in known}

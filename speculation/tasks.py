@@ -32,6 +32,7 @@ from speculation.forecast import Forecast
 from speculation.history import events_of
 from speculation.leases import keeper, owner
 from speculation.models import Arm, Session, SessionStatus
+from speculation.predictors import predictors
 from speculation.remote_inbox import Inbox
 from speculation.remote_loop import RemoteLoop
 from speculation.runtime import Cancelled, SessionRuntime
@@ -105,8 +106,11 @@ def _run(session: Session) -> None:
 
 def _park(session: Session) -> None:
     """What came in meanwhile wakes it again: whoever hands a call in sees that it is parked, or is seen here."""
-    if sessions.park(session) and Inbox(session).is_wanted() and sessions.wake(session.pk):
+    if not sessions.park(session):
+        return
+    if Inbox(session).is_wanted() and sessions.wake(session.pk):
         hand_over(session.pk)
+    learning.session_parked(session.pk)
 
 
 def _live(session: Session) -> Outcome | None:
@@ -145,7 +149,7 @@ def _attend(session: Session, runtime: SessionRuntime) -> Outcome | None:
 
 def _forecast(session: Session, toolbox: Toolbox) -> Forecast:
     """The forecast, having seen all that the log holds."""
-    predictor = learning.shelf.predictor_for(session.agent, toolbox.traits()).session()
+    predictor = predictors.predictor_for(session.agent, toolbox.traits()).session()
     forecast = Forecast(session, toolbox, predictor, chain_depth=settings.PASTE_CHAIN_DEPTH)
     if session.arm != Arm.OFF:
         for event in events_of(session):

@@ -57,18 +57,21 @@ def hints_of(counts: Mapping[str, Iterable[int]]) -> list[Hint]:
     return [Hint(argument, *numbers) for argument, numbers in sorted(counts.items())]
 
 
-def count_hints(events: Iterable[Event], tools: Mapping[str, ToolTraits], counts_of: Callable[[str], Counts]) -> None:
-    """Add one finished session to the counts of its tools, in place. Linear in the events."""
+def count_hints(
+    events: Iterable[Event], tools: Mapping[str, ToolTraits], counts_of: Callable[[str], Counts], known: int = 0
+) -> None:
+    """Add one session to the counts of its tools, in place. Linear in the events. `known`: so many of its first events were
+    counted before, and are there to be compared with."""
     recent: dict[str, deque[Event]] = {}
     texts: set[str] = set()
-    for event in events:
+    for number, event in enumerate(events):
         if event.kind != EventKind.TOOL:
             continue
         traits = tools.get(event.tool)
         if traits is None or traits.may_change_world(event.arguments):
             recent.clear()
         elif len(event.arguments) > 1:
-            counts = counts_of(event.tool)
+            counts = counts_of(event.tool) if number >= known else {}
             _count_texts(event.arguments, texts, counts)
             if event.status == "ok" and event.result:
                 earlier = recent.setdefault(event.tool, deque(maxlen=COMPARED_CALLS))

@@ -57,51 +57,65 @@ class Miner:
         self._steps = 0
         self._pace = 1.0
 
-    def observe_session(self, events: Sequence[Event]) -> None:
-        """Count one finished session, in the order of its events."""
-        self._table.begin_session()
+    def observe_session(self, events: Sequence[Event], known_turns: int = 0) -> int:
+        """Count one session, in the order of its events. Returns how many model turns it has.
+
+        known_turns: so many of them were counted before, when it seemed to be over: they are remembered, not counted again.
+        """
         steps = cut_into_steps(events, self._changes_world)
+        if not known_turns:
+            self._table.begin_session()
         if self._table.sessions % self._stride() == 0:
-            self._follow(events, steps, self._learn)
-            count_hints(events, self._tools, self._hints)
+            self._follow(events, steps, known_turns, self._learn)
+            known_events = steps[known_turns].start if known_turns < len(steps) else len(events)
+            count_hints(events, self._tools, self._hints, known_events if known_turns else 0)
         elif self._table.tools.steps < LISTEN_BELOW:
-            self._follow(events, steps, self._listen)
+            self._follow(events, steps, known_turns, self._listen)
         else:
-            self._skim(events, steps)
+            self._skim(events, steps, known_turns)
         for context, tool in self._table.evict(self._max_rows):
             if not context:
                 self._learners.pop(tool, None)
         if len(self._touched) > 2 * self._max_rows:
             self._touched &= self._table.places.keys()
+        return len(steps)
 
     def _stride(self) -> int:
         """One in so many sessions is studied: all of the first, ever fewer of those that come when much is known."""
         return 1 << min(MAX_HALVINGS, int(self._table.tools.steps / STUDY_ALL_STEPS).bit_length())
 
-    def _skim(self, events: Sequence[Event], steps: Sequence[Step]) -> None:
+    def _skim(self, events: Sequence[Event], steps: Sequence[Step], known_turns: int) -> None:
         """Count what was called in which context, and nothing else: no result is read."""
         signatures: list[str] = []
         position = 0
-        for step in steps:
+        for number, step in enumerate(steps):
             signatures += [
                 self._signature(event) for event in events[position : step.start] if event.kind != EventKind.LLM
             ]
             position = step.start
-            self._count(signatures, step)
+            if number >= known_turns:
+                self._count(signatures, step)
 
     def _signature(self, event: Event) -> str:
         traits = self._tools.get(event.tool)
         return str(event.signature) if traits is None else traits.signature(event)
 
-    def _follow(self, events: Sequence[Event], steps: Sequence[Step], learn: Callable[[Memory, Step], object]) -> None:
+    def _follow(
+        self,
+        events: Sequence[Event],
+        steps: Sequence[Step],
+        known_turns: int,
+        learn: Callable[[Memory, Step], object],
+    ) -> None:
         """Go through it as a predictor would, and learn at every step from what was seen by then."""
         memory, position = Memory(), 0
         self._pace = min(1.0, math.sqrt(LONG_SESSION / max(len(steps), 1)))
-        for step in steps:
+        for number, step in enumerate(steps):
             for event in events[position : step.start]:
                 memory.observe(event, self._tools.get(event.tool))
             position = step.start
-            learn(memory, step)
+            if number >= known_turns:
+                learn(memory, step)
         self._table.tools.forget_least()
 
     def _hints(self, tool: str) -> Counts:

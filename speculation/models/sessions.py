@@ -118,6 +118,7 @@ class Session(models.Model):
     party = models.CharField(max_length=64, blank=True, default="", help_text="Whose share of the workers it uses: a key's, a user's, an origin's.")
     answer = models.TextField(null=True, blank=True)  # noqa: DJ001  (no answer yet and an empty answer differ)
     error = models.TextField(null=True, blank=True)  # noqa: DJ001  (the same)
+    mined_seq = models.PositiveIntegerField(default=0, help_text="Of a remote agent: before which entry of its log it was learned from while parked.")
     mined_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)

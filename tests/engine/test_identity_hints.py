@@ -56,6 +56,16 @@ def test_an_argument_that_changes_results_is_not_suggested() -> None:
     assert hints["why"].pairs == 0
 
 
+def test_a_session_that_goes_on_is_compared_with_what_it_did_before_and_counted_once() -> None:
+    events = [*looked_twice("a.py"), *look(3, "b.py", "to be sure of it"), *look(4, "a.py", "to see it again")]
+    for cut in range(len(events) + 1):
+        counts: dict[str, Counts] = {}
+        count_hints(events[:cut], EVERY_TOOL, lambda tool, counts=counts: counts.setdefault(tool, {}))
+        count_hints(events, EVERY_TOOL, lambda tool, counts=counts: counts.setdefault(tool, {}), known=cut)
+        hints = {hint.argument: hint for hint in hints_of(counts["read_file"])}
+        assert hints == counted(events)
+
+
 def test_few_pairs_suggest_nothing_however_equal() -> None:
     assert [n for n in range(15) if counted(*MANY[:1] * n).get("why", Hint("why")).is_suggested] == [11, 12, 13, 14]
 

@@ -97,6 +97,36 @@ def test_calls_side_by_side_are_one_step_and_all_of_them_come_soon() -> None:
     assert read.occurrences == 1.0
 
 
+def before_turn(events: list[Event], number: int) -> list[Event]:
+    """What a session had when so many turns had ended, and the next had begun."""
+    begun = [index for index, event in enumerate(events) if event.kind == EventKind.LLM]
+    return events[: begun[number]] if number < len(begun) else events
+
+
+@pytest.mark.parametrize("study_all_steps", [mining.STUDY_ALL_STEPS, 0.5])  # all is studied; nearly all is skimmed
+@pytest.mark.parametrize("turns", [1, 2, 4, 5])
+def test_a_session_that_goes_on_after_it_was_counted_counts_once(
+    turns: int, study_all_steps: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mining, "STUDY_ALL_STEPS", study_all_steps)
+    monkeypatch.setattr(mining, "LISTEN_BELOW", 0.0)
+    session = research("owls", ["a", "b", "c"])
+    at_once, in_two = Miner("agent", tools=TOOLS), Miner("agent", tools=TOOLS)
+    for miner in (at_once, in_two):
+        miner.observe_session(support("ann_lee_1", ["#W11", "#W12"]))
+    assert at_once.observe_session(session) == 5
+    assert in_two.observe_session(before_turn(session, turns)) == turns
+    assert in_two.observe_session(session, known_turns=turns) == 5
+    in_two.observe_session(session, known_turns=5)
+    counts = [
+        {p.key: (p.occurrences, p.support) for p in miner.patterns() if p.support} for miner in (at_once, in_two)
+    ]
+    assert counts[0] == counts[1]
+    for miner in (at_once, in_two):
+        miner.observe_session(coding("src", ["x.py"]))
+    assert row(at_once.patterns(), (), "list_files").occurrences == row(in_two.patterns(), (), "list_files").occurrences
+
+
 def test_old_sessions_count_less() -> None:
     miner = Miner("agent", tools=TOOLS, half_life_sessions=2)
     for _ in range(4):

@@ -10,8 +10,9 @@ from speculation import events, jobs, learning, new_jobs
 from speculation.engine.mining import Miner
 from speculation.engine.types import Event, ToolTraits
 from speculation.history import store
-from speculation.learning import Shelf, learn, mine, pattern_ids, record_key, record_outcomes, session_ended, unmined
+from speculation.learning import learn, mine, record_key, record_outcomes, session_ended, unmined
 from speculation.models import AgentProfile, PatternRecord, Session, ToolJob
+from speculation.predictors import Predictors
 from speculation.specs import Guess
 from tests.speculation.conftest import Desk, Race
 from tests.speculation.test_recordings import llm, tool, trace, user
@@ -43,7 +44,7 @@ def as_events(runs: Sequence[Any]) -> list[list[Event]]:
 
 def test_what_was_mined_into_rows_predicts_what_comes_next(agent: AgentProfile) -> None:
     assert learn(agent, as_events(RUNS), TRAITS) > 0
-    session = Shelf().predictor_for(agent, TRAITS).session()
+    session = Predictors().predictor_for(agent, TRAITS).session()
     for event in run("ada", "#W123456").to_events()[:3]:
         session.observe(event)
     [best, *_], _ = session.predict(3, only_reads=True)
@@ -79,49 +80,6 @@ def test_rows_that_the_miner_has_let_go_are_removed(agent: AgentProfile, monkeyp
     learn(agent, as_events(RUNS), TRAITS)
     assert 0 < PatternRecord.objects.count() <= 8 < before
     assert PatternRecord.objects.filter(key=record_key("* => get_user")).exists(), "the unconditional rows stay"
-
-
-def test_a_disabled_pattern_predicts_nothing(agent: AgentProfile) -> None:
-    learn(agent, as_events(RUNS), TRAITS)
-    PatternRecord.objects.filter(agent=agent).update(enabled=False, overridden_at=Now())
-    session = Shelf().predictor_for(agent, TRAITS).session()
-    for event in RUNS[0].to_events()[:3]:
-        session.observe(event)
-    assert session.predict(3, only_reads=True)[0] == []
-
-
-def test_a_predictor_is_kept_until_rows_change_and_then_renewed_within_a_second(agent: AgentProfile) -> None:
-    now = [0.0]
-    shelf = Shelf(clock=lambda: now[0])
-    first = shelf.predictor_for(agent, TRAITS)
-    learn(agent, as_events(RUNS), TRAITS)
-    now[0] = 0.9
-    assert shelf.predictor_for(agent, TRAITS) is first
-    now[0] = 1.1
-    second = shelf.predictor_for(agent, TRAITS)
-    assert second is not first
-    now[0] = 5.0
-    assert shelf.predictor_for(agent, TRAITS) is second
-    PatternRecord.objects.filter(agent=agent).update(enabled=False, overridden_at=Now())
-    now[0] = 9.0
-    assert shelf.predictor_for(agent, TRAITS) is not second
-
-
-def test_an_approval_that_changes_what_may_be_guessed_renews_the_predictor_at_once(agent: AgentProfile) -> None:
-    shelf = Shelf(clock=lambda: 0.0)
-    first = shelf.predictor_for(agent, TRAITS)
-    slower = {name: ToolTraits(name, True, False, expected_seconds=9.0) for name in TRAITS}
-    assert shelf.predictor_for(agent, slower) is first, "durations do not matter to it"
-    writes = {name: ToolTraits(name, False, True) for name in TRAITS}
-    assert shelf.predictor_for(agent, writes) is not first
-
-
-def test_the_row_behind_a_prediction_is_known(agent: AgentProfile) -> None:
-    learn(agent, as_events(RUNS), TRAITS)
-    learning.shelf.predictor_for(agent, TRAITS)
-    key = "* => get_user"
-    row = PatternRecord.objects.get(agent=agent, key=record_key(key))
-    assert pattern_ids(agent.pk, [key, "unheard of"]) == {key: row.pk}
 
 
 def imported(agent: AgentProfile, runs: Sequence[Any] = RUNS) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from speculation import recovery, sessions, submission, tasks
+from speculation import events, learning, recovery, sessions, submission, tasks
 from speculation.agent.types import Message
-from speculation.models import RemoteCall, Session, SessionStatus
+from speculation.models import AgentProfile, PatternRecord, RemoteCall, Session, SessionStatus
 from speculation.queries import told
 from speculation.remote_calls import Answer, Caller, ask, leave
 from speculation.remote_inbox import Inbox
-from tests.speculation.remote import Beside, agent, beside, caller, key, opened, read, wait_until, worker
+from tests.speculation.remote import Beside, agent, beside, caller, key, opened, read, run, wait_until, worker
 
 __all__ = ["agent", "beside", "caller", "key", "worker"]  # fixtures
 
@@ -104,6 +104,68 @@ def test_a_call_that_comes_while_its_session_is_parked_is_never_forgotten(caller
         Inbox(again).tell(taken.call_id, Message("tool", "none", call_id=taken.call_id))
         assert asking.result(20).result.content == "none"
         assert sessions.finish(again, SessionStatus.SUCCEEDED)
+
+
+def learned_of(agent: AgentProfile) -> dict[str, tuple[float, float]]:
+    return {row.key: (row.occurrences, row.support) for row in PatternRecord.objects.filter(agent=agent)}
+
+
+def test_what_a_session_did_is_learned_while_it_is_parked_and_counts_once(
+    caller: Caller, beside: Beside, tmp_path: Path, parks_soon: None, worker: None
+) -> None:
+    """A client that says no goodbye keeps its session open for minutes, and its agent may have another task before."""
+    (tmp_path / "a.txt").write_text("hello")
+    session = opened(caller, tmp_path)
+    for number, known in ((1, 1), (2, 2)):
+        assert beside(ask, caller, *read("a.txt")).result(20).call_id == f"{number}.0"
+        wait_until(lambda known=known: roots_of(caller.agent) == known)
+        session.refresh_from_db()
+        assert session.mined_at is None and session.ended_at is None
+    beside(ask, caller, "list_files", {}).result(20)
+    leave(caller)
+    recovery.sweep()
+    wait_until(lambda: Session.objects.filter(pk=session.pk).exclude(mined_at=None).exists())
+    in_parts = learned_of(caller.agent)
+    PatternRecord.objects.all().delete()
+    Session.objects.filter(pk=session.pk).update(mined_at=None, mined_seq=0)
+    assert learning.mine(caller.agent) == 1
+    assert in_parts == learned_of(caller.agent) and roots_of(caller.agent) == 3
+
+
+def roots_of(agent: AgentProfile) -> int:
+    """How many turns its patterns have counted, of one session."""
+    root = PatternRecord.objects.filter(agent=agent, context=[]).first()
+    return round(root.occurrences) if root else 0
+
+
+def test_where_much_is_known_a_parked_session_is_waited_for(
+    caller: Caller, beside: Beside, tmp_path: Path, parks_soon: None, worker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "LEARN_AT_ONCE_BELOW", 0)
+    session = opened(caller, tmp_path)
+    beside(ask, caller, "list_files", {}).result(20)
+    wait_until(is_parked)
+    learning.session_parked(session.pk)
+    assert roots_of(caller.agent) == 0
+    leave(caller)
+    recovery.sweep()
+    wait_until(lambda: roots_of(caller.agent) == 1)
+
+
+def test_a_turn_that_has_begun_again_is_not_learned_before_it_is_over(
+    caller: Caller, beside: Beside, tmp_path: Path, parks_soon: None
+) -> None:
+    """Whoever learns may be late: its session may have been woken meanwhile, and be in the middle of a turn."""
+    session = opened(caller, tmp_path)
+    asking = beside(ask, caller, "list_files", {})
+    wait_until(lambda: RemoteCall.objects.exists())
+    beside(run, session).result(20)
+    asking.result(20)
+    events.append(session.pk, "turn_ended", turn=2, text="", calls=[], finish_reason="tool_calls", usage={})
+    learning.session_parked(session.pk)
+    assert roots_of(caller.agent) == 1
+    learning.session_parked(session.pk)
+    assert roots_of(caller.agent) == 1
 
 
 def test_a_session_that_was_parked_often_is_not_given_up(

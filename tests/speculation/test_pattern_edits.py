@@ -8,9 +8,10 @@ from django.contrib.auth.models import User
 
 from speculation import learning, pattern_edits
 from speculation.engine.types import Prediction
-from speculation.learning import Shelf, learn, record_key
+from speculation.learning import learn, record_key
 from speculation.models import AgentProfile, AuditEntry, PatternEdit, PatternRecord
 from speculation.pattern_edits import Author, EditOutdated, EditRefused, why_unreadable
+from speculation.predictors import Predictors
 from tests.speculation.conftest import Race
 from tests.speculation.test_learning import RUNS, TRAITS, as_events, run
 
@@ -130,7 +131,7 @@ def test_whole_calls_and_every_kind_of_source_are_readable() -> None:
 
 def predicted(agent: AgentProfile) -> list[Prediction]:
     """What is guessed once a user's record was read."""
-    session = Shelf().predictor_for(agent, TRAITS).session()
+    session = Predictors().predictor_for(agent, TRAITS).session()
     for event in run("ada", "#W123456").to_events()[:3]:
         session.observe(event)
     return session.predict(3, only_reads=True)[0]

@@ -9,7 +9,7 @@ from paste_web.benchmarks.made_up import Shape
 from speculation.engine.prediction import Predictor
 from speculation.engine.scheduling import MIN_PROBABILITY
 from speculation.engine.types import Event, EventKind
-from speculation.learning import shelf
+from speculation.predictors import predictors
 from speculation.toolbox import Toolbox
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ SHAPE = Shape()
 
 def predictor(foresees: str, shape: Shape = SHAPE) -> Predictor:
     agent = made_up.make_agent(foresees, shape, foresees=foresees, seed=1)
-    return shelf.predictor_for(agent, Toolbox.of(agent).traits())
+    return predictors.predictor_for(agent, Toolbox.of(agent).traits())
 
 
 def foreseen(predictor: Predictor, shape: Shape = SHAPE) -> tuple[list[list[str]], list[str]]:
