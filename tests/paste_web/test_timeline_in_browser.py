@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from paste_web.session_view import READ_AT_ONCE
 from speculation.models import Session
+from tests.accessibility import violations
 from tests.browser import Visitors, Witness
 from tests.paste_web.stored_sessions import a_user, append, store
 from tests.paste_web.test_watching_in_browser import RANGE, append_and_ring, last_seq, until
@@ -104,10 +105,14 @@ def test_a_log_too_long_to_wait_for_is_read_after_its_page_is_there(visitors: Vi
     session = long_session(1500)
     assert session.last_seq > READ_AT_ONCE
     page = visitors.page(operator)
-    page.route("**/live/*", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    held: list[Route] = []
+    page.route("**/live/*", lambda route: held.append(route))
     page.goto(f"/sessions/{session.pk}/?call=333.0&from=330&to=340")
     expect(page.locator("#waiting")).to_have_text(f"Reading {session.last_seq:,} entries of the log…")
     page.locator("#timeline").press("+")  # nothing there yet to see more of
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    held.pop().continue_()
     expect(page.locator("#badge")).to_have_text("Finished")
     page.wait_for_selector("#chart .bars .point")
     expect(page.locator("#waiting")).to_be_hidden()
