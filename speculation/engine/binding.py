@@ -1,7 +1,9 @@
 """Making a likely tool concrete: from the values its sources have now to whole calls with their probabilities.
 
-Arguments are combined as if independent, corrected by the counts of sets of sources that were seen to go together; a call
-asked for before is only ever predicted as "again", unless the tool's calls come again as a matter of course.
+Arguments are combined as if independent, corrected by the counts of sets of sources that were seen to go together: what such
+a set leads to is as likely as the set is reliable, and what none leads to comes soon only as likely as calls of the tool are new in
+that way (two values that both come soon need not come in one call). A call asked for before is only ever predicted as "again",
+unless the tool's calls come again as a matter of course.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -164,7 +166,7 @@ def bind(
         if missing:
             reason = reason if found else missing
             continue
-        for key, candidate in _combine(values, wholes).items():
+        for key, candidate in _combine(values, wholes, priors.novelty(tool, contexts)).items():
             call = (tool, key)
             if call not in asked and call not in found:
                 candidate.next *= share
@@ -214,14 +216,14 @@ def _values(
 Key = tuple[tuple[str, Hashable], ...]
 
 
-def _combine(values: Sequence[Sequence[_Value]], sets: Mapping[str, Chance]) -> dict[Key, Candidate]:
-    """The likeliest calls, by the names and keys of their arguments."""
+def _combine(values: Sequence[Sequence[_Value]], sets: Mapping[str, Chance], novelty: float) -> dict[Key, Candidate]:
+    """The likeliest calls, by the names and keys of their arguments. `novelty`: how often a call is made by no known set."""
     if len(values) == 1:
         name = values[0][0].roster.argument
         return {((name, v.option.key),): Candidate(v.next, v.soon, (v,)) for v in values[0]}
     calls = {_key(chosen): Candidate(after, soon, chosen) for after, soon, chosen, _ in _likeliest(values)}
     if sets:
-        _correct(calls, values, sets)
+        _correct(calls, values, sets, novelty)
     return calls
 
 
@@ -258,20 +260,27 @@ def _together(begun: Together, value: _Value, records: frozenset[int]) -> Togeth
     return likelier, sooner, (*chosen, value), held | records
 
 
-def _correct(calls: dict[Key, Candidate], values: Sequence[Sequence[_Value]], sets: Mapping[str, Chance]) -> None:
-    """Raise the calls that known sets of sources lead to."""
+def _correct(
+    calls: dict[Key, Candidate], values: Sequence[Sequence[_Value]], sets: Mapping[str, Chance], novelty: float
+) -> None:
+    """Raise the calls that known sets of sources lead to; the others hardly come soon. Which comes next they compete for."""
     by_source = {
         (v.roster.argument, v.roster.texts[index]): v
         for of_argument in values
         for v in of_argument
         for index in v.option.sources
     }
+    made: set[Key] = set()
     for text, chance in sets.items():
         chosen = [by_source.get(part) for part in template_parts(text).items()]
         if len(chosen) != len(values) or None in chosen:
             continue
         complete = [value for value in chosen if value is not None]
         known = calls.get(key := _key(complete))
+        made.add(key)
         if known is None:
             known = calls[key] = Candidate(0.0, 0.0, complete)
         known.next, known.soon = max(known.next, chance.next), max(known.soon, chance.soon)
+    for key, call in calls.items():
+        if key not in made:
+            call.soon *= novelty

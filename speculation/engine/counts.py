@@ -36,7 +36,8 @@ class Row:
     shapes: dict[str, float] = field(default_factory=dict)
     """How often the tool was called with exactly these arguments: their names as the text of a JSON list."""
     seen: dict[str, list[float]] = field(default_factory=dict)
-    """[next, soon]: how often each other tool had a result when this one was called; "" counts all calls."""
+    """[next, soon]: how often each other tool had a result when this one was called; "" counts all calls. Under "*": calls that sources led to by
+    no set of them known then, and all that sources led to."""
     lead: list[float] = field(default_factory=lambda: [0.0, 0.0])
     """Sum of the seconds until it was asked for, and how often that was known."""
     choices: dict[str, ValueChoice] = field(default_factory=dict)

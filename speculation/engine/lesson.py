@@ -236,14 +236,19 @@ class Lesson:
     def _learn_together(
         self, call: Mapping[str, Any], fresh: Sequence[tuple[int, dict[str, Any]]], values: Mapping[str, Values]
     ) -> None:
-        """Count sets of sources, one an argument, as wholes."""
+        """Count sets of sources, one an argument, as wholes; and how often a call that sources led to was made by none of them."""
         wanted = {argument: key_of(value) for argument, value in call.items()}
         soon = {_keys(arguments)[1] for _, arguments in fresh}
+        is_new = True
         for text, made in self.learner.sets.made_from(values):
             right = len(made) == len(wanted) and all(wanted.get(a) == key for a, key in made)
+            is_new = is_new and not right
             for row in self.rows:
                 self._count(row.tally(WHOLE, text), True, right, right or made in soon)
-        self.learner.sets.introduce(wanted, values, self.weight)
+        if self.learner.sets.introduce(wanted, values, self.weight):
+            counts = self.base.seen.setdefault(WHOLE, [0.0, 0.0])
+            counts[0] += self.weight * is_new
+            counts[1] += self.weight
 
 
 def _keys(arguments: Mapping[str, Any]) -> Identity:

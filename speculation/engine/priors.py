@@ -232,6 +232,14 @@ class Priors:
             found = self._wholes[key] = _weigh(rows)
         return found
 
+    def novelty(self, tool: str, contexts: Sequence[Context]) -> float:
+        """Of calls whose arguments all had a source that led to their value, the share that no set of sources then known led
+        to. An operator's mapping is taken at its word."""
+        if self._own_context(tool, contexts) is not None:
+            return 1.0
+        new, all_made = self._base[tool].seen.get(WHOLE, (0.0, 0.0))
+        return (new + 1.0) / (all_made + 1.0)
+
     def choice(self, tool: str, argument: str, contexts: Sequence[Context] = ()) -> ValueChoice:
         """How one of the argument's values is chosen."""
         own = self._own_context(tool, contexts)

@@ -34,14 +34,14 @@ class SourceSets:
             else:
                 yield text, tuple(made)
 
-    def introduce(self, wanted: Mapping[str, Hashable], values: Mapping[str, Values], weight: float) -> None:
-        """Sets that would have led to the call with these keys, if every argument had a source that did."""
+    def introduce(self, wanted: Mapping[str, Hashable], values: Mapping[str, Values], weight: float) -> bool:
+        """Sets that would have led to the call with these keys. False where not every argument had a source that did."""
         right = {
             argument: [source for source, (_, key) in values.get(argument, NO_VALUES).items() if key == wanted_key]
             for argument, wanted_key in wanted.items()
         }
         if not all(right.values()):
-            return
+            return False
         known, seen = self._base.sources.setdefault(WHOLE, {}), self._base.seen[""]
         for parts in self._choose(right, weight):
             if (text := template_text(parts)) not in known:
@@ -50,6 +50,7 @@ class SourceSets:
         if len(self._known) > MAX_SETS * 1.5:
             drop_least(known, MAX_SETS + AGAIN_RANKS)
             self._known = {text: parts for text, parts in self._known.items() if text in known}
+        return True
 
     def _choose(self, right: Mapping[str, list[str]], weight: float) -> list[dict[str, str]]:
         """The most reliable source of each argument; and, for the places that give most arguments, theirs first."""

@@ -1,14 +1,15 @@
 """The predictor learns from few sessions, and does what an operator's override says."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from speculation.engine.evidence import Evidence
+from speculation.engine.mining import Miner
 from speculation.engine.prediction import Predictor
 from speculation.engine.priors import Priors
-from speculation.engine.types import Event, EventKind, Pattern, Prediction, SourceCount
+from speculation.engine.types import Event, EventKind, Pattern, Prediction, SourceCount, ToolTraits
 from tests.engine.sessions import TOOLS, call, coding, mine, research, support, user
 from tools.base import ToolCall
 
@@ -46,6 +47,54 @@ def test_two_sessions_are_enough_to_predict_the_third(earlier: list[list[Event]]
         assert matching, f"{asked} is not among {predictions}"
         assert matching[0].probability_before_write >= 0.4
     assert sum(predictions[0].call == asked for predictions, asked in turns) == len(turns)
+
+
+READ = {"get_record": ToolTraits("get_record", reads_only=True, changes_world=False)}
+
+
+def at_the_desk(name: str) -> list[Event]:
+    """A customer's record, the order that it names, and the payment that this one names."""
+    return [
+        user(f"I am {name}@example.org, what about my order?"),
+        *call(1, "get_record", {"orders": [f"#W{name}"]}, table="customers", key=f"{name}@example.org"),
+        *call(2, "get_record", {"payment": f"pay_{name}"}, table="orders", key=f"#W{name}"),
+        *call(3, "get_record", {"state": "paid"}, table="payments", key=f"pay_{name}"),
+    ]
+
+
+def mined_of(tools: Mapping[str, ToolTraits], sessions: Iterable[list[Event]]) -> list[Pattern]:
+    miner = Miner("agent", tools=tools)
+    for events in sessions:
+        miner.observe_session(events)
+    return miner.patterns()
+
+
+def test_values_that_both_come_soon_are_not_expected_in_one_call_where_they_never_came_in_one() -> None:
+    """The customer's key and the table of payments are both asked for before the next change, and never together."""
+    session = Predictor(mined_of(READ, map(at_the_desk, ["ann", "bob", "cy"])), READ).session()
+    events = at_the_desk("di")
+    for index, event in enumerate(events):
+        if event.kind == EventKind.LLM:
+            comes = [later.arguments for later in events[index:] if later.kind == EventKind.TOOL]
+            chances = [(p.call.arguments in comes, p.probability_before_write) for p in session.predict(5, only_reads=True)[0]]
+            assert any(is_right and chance > 0.5 for is_right, chance in chances)
+            assert all(is_right or chance < 0.3 for is_right, chance in chances)
+        session.observe(event)
+
+
+def test_where_every_call_puts_its_values_together_anew_any_two_may_come() -> None:
+    sessions = [
+        [user("go"), *call(1, "get_record", "x", table=f"table {k % 5}", key=f"key {k // 5 % 7}")] for k in range(0, 315, 9)
+    ]
+    patterns = mined_of(READ, sessions)
+    assert Priors(patterns, 50.0).novelty("get_record", [()]) > 0.3
+    assert Priors(mined_of(READ, map(at_the_desk, map(str, range(35)))), 50.0).novelty("get_record", [()]) < 0.1
+
+
+def test_an_operators_mapping_is_taken_at_its_word_even_where_its_values_never_came_in_one_call() -> None:
+    patterns = mined_of(READ, map(at_the_desk, map(str, range(35))))
+    told = [replace(p, has_own_mapping=True) if not p.context and p.tool == "get_record" else p for p in patterns]
+    assert Priors(told, 50.0).novelty("get_record", [()]) == 1.0
 
 
 def test_an_answer_is_an_outcome_that_takes_probability_from_every_call() -> None:
