@@ -82,6 +82,8 @@ class SessionPredictor:
         self._promising: dict[bool, list[Outlook]] = {}
         self._bound: dict[str, tuple[list[Candidate], str]] = {}
         self._record = TrackRecord()
+        self._promises: dict[tuple[str, bool], Promise] = {}
+        """By tool and mode, as calibration and the record stand."""
         self._expected: list[Expected] | None = None
         """What was likely at the start of the turn that goes on, as long as it has called nothing."""
         self._turn: int | None = None
@@ -114,6 +116,7 @@ class SessionPredictor:
         self._bound.clear()
         self._offers.clear()
         self._promising.clear()
+        self._promises.clear()
         self._outlook = None
         self._memory.observe(event, self._predictor.tools.get(event.tool))
         if event.kind != EventKind.LLM:
@@ -140,6 +143,7 @@ class SessionPredictor:
                 ]
             )
             self._expected = None
+            self._promises.clear()
 
     def _is(self, expected: Expected, call: Event) -> bool:
         tool = expected.outlook.tool
@@ -164,7 +168,7 @@ class SessionPredictor:
         launching, read-only tools alone, ranked by the probability of being asked for before the world changes.
         """
         best, abstained = self._likeliest(k, only_reads)
-        return [self._prediction(one.outlook, one.candidate) for one in best], abstained
+        return [self._prediction(one, only_reads) for one in best], abstained
 
     def _likeliest(self, k: int, only_reads: bool) -> tuple[list[Expected], list[Abstention]]:
         best: list[tuple[float, int, Expected]] = []
@@ -207,10 +211,16 @@ class SessionPredictor:
         return 0.0 if only_reads else 1.0
 
     def _promise(self, outlook: Outlook, only_reads: bool) -> Promise:
-        calibration = self._predictor.priors.calibration(outlook.tool, self.situation)
-        if only_reads:
-            return Promise(outlook.tool, outlook.soon, calibration.soon, soon_share, self._record)
-        return Promise(outlook.tool, outlook.next, calibration.next, next_share, self._record)
+        """Made once until the next event."""
+        known = self._promises.get(which := (outlook.tool, only_reads))
+        if known is None:
+            calibration = self._predictor.priors.calibration(outlook.tool, self.situation)
+            if only_reads:
+                known = Promise(outlook.tool, outlook.soon, calibration.soon, soon_share, self._record)
+            else:
+                known = Promise(outlook.tool, outlook.next, calibration.next, next_share, self._record)
+            self._promises[which] = known
+        return known
 
     def tool_chances(self) -> dict[str, float]:
         """P(the next call is one of it) of every tool that may come now."""
@@ -250,9 +260,11 @@ class SessionPredictor:
             self._outlook = self._predictor.priors.outlook(self._contexts, self._memory.signs())
         return self._outlook
 
-    def _prediction(self, outlook: Outlook, candidate: Candidate) -> Prediction:
-        probability = self._promise(outlook, False).of(candidate)
-        before_write = self._promise(outlook, True).of(candidate)
+    def _prediction(self, expected: Expected, only_reads: bool) -> Prediction:
+        """`only_reads`: what it was ranked for."""
+        ranked_by, outlook, candidate = expected
+        other = self._promise(outlook, not only_reads).of(candidate)
+        probability, before_write = (other, ranked_by) if only_reads else (ranked_by, other)
         return Prediction(
             call=ToolCall(outlook.tool, candidate.arguments),
             probability=probability,

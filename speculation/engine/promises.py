@@ -21,9 +21,9 @@ class Expected(NamedTuple):
 
 
 class Promise:
-    """One tool's chance by which its calls are ranked, and what makes it keep its word."""
+    """One tool's chance by which its calls are ranked, and what makes it keep its word; as the record stands now."""
 
-    __slots__ = ("_chance", "_most", "_moved", "_record", "_tool", "share")
+    __slots__ = ("_chance", "_is_known", "_most", "_moved", "_record", "_tool", "share")
 
     def __init__(
         self,
@@ -35,13 +35,13 @@ class Promise:
     ) -> None:
         """`moved`: a probability by calibration and a shift; `share`: what a candidate has of the tool's chance."""
         self._tool, self._chance, self._moved, self._record = tool, chance, moved, record
-        self._most = record.most(tool)
+        self._is_known = record.knows(tool)
+        self._most = record.most(tool) if self._is_known else 0.0
         self.share = share
 
     def of(self, candidate: Candidate) -> float:
         """The candidate's probability."""
-        record, tool = self._record, self._tool
-        shift = record.shift(tool, candidate.kind) if record.knows(tool) else 0.0
+        shift = self._record.shift(self._tool, candidate.kind) if self._is_known else 0.0
         return self._moved(self._chance * self.share(candidate), shift)
 
     def most(self, share: float) -> float:
