@@ -52,6 +52,11 @@ class Candidate:
         return {v.roster.argument: v.option.value for v in self._chosen}
 
     @property
+    def key(self) -> "Key":
+        """The names and keys of the arguments that were chosen."""
+        return _key(self._chosen)
+
+    @property
     def kind(self) -> tuple[str, ...]:
         """The texts of its sources, in the order of the arguments' names."""
         return (self._whole,) if self._whole else tuple([v.source for v in self._chosen])
@@ -148,7 +153,7 @@ def bind(
     memory = offers.memory
     asked = {} if repeats else memory.asked.get(tool, {})
     wholes = priors.wholes(tool, contexts)
-    found: dict[Identity, Candidate] = _again(asked, wholes) if asked else {}
+    found = _again(asked, wholes) if asked else []
     together = max([c.next for text, c in wholes.items() if text[0] == "{"], default=0.0)
     reason = "never seen with arguments"
     for share, names in priors.shapes(tool):
@@ -162,30 +167,25 @@ def bind(
             lambda most: is_hopeless(max(most, together)),
         )
         if missing == HOPELESS:
-            return list(found.values()), HOPELESS
+            return found, HOPELESS
         if missing:
             reason = reason if found else missing
             continue
-        for key, candidate in _combine(values, wholes, priors.novelty(tool, contexts)).items():
-            call = (tool, key)
-            if call not in asked and call not in found:
-                candidate.next *= share
-                candidate.soon *= share
-                found[call] = candidate
-    total = sum([candidate.next for candidate in found.values()])
+        calls = _combine(values, wholes, share, priors.novelty(tool, contexts))
+        found += [one for one in calls if (tool, one.key) not in asked] if asked else calls
+    total = sum([candidate.next for candidate in found])
     if total > 1.0:
-        for candidate in found.values():
+        for candidate in found:
             candidate.next /= total
-    return list(found.values()), reason
+    return found, reason
 
 
-def _again(asked: Mapping[Identity, Mapping[str, Any]], wholes: Mapping[str, Chance]) -> dict[Identity, Candidate]:
-    found = {}
-    for rank, (call, arguments) in enumerate(list(asked.items())[: -AGAIN_RANKS - 1 : -1]):
-        chance = wholes.get(again_text(rank))
-        if chance is not None:
-            found[call] = Candidate(chance.next, chance.soon, (), arguments, again_text(rank))
-    return found
+def _again(asked: Mapping[Identity, Mapping[str, Any]], wholes: Mapping[str, Chance]) -> list[Candidate]:
+    return [
+        Candidate(chance.next, chance.soon, (), arguments, again_text(rank))
+        for rank, arguments in enumerate(list(asked.values())[: -AGAIN_RANKS - 1 : -1])
+        if (chance := wholes.get(again_text(rank))) is not None
+    ]
 
 
 def _values(
@@ -216,15 +216,19 @@ def _values(
 Key = tuple[tuple[str, Hashable], ...]
 
 
-def _combine(values: Sequence[Sequence[_Value]], sets: Mapping[str, Chance], novelty: float) -> dict[Key, Candidate]:
-    """The likeliest calls, by the names and keys of their arguments. `novelty`: how often a call is made by no known set."""
+def _combine(
+    values: Sequence[Sequence[_Value]], sets: Mapping[str, Chance], share: float, novelty: float
+) -> list[Candidate]:
+    """The likeliest calls. `share`: of the tool's calls, those with these arguments; `novelty`: those that no known set makes."""
     if len(values) == 1:
-        name = values[0][0].roster.argument
-        return {((name, v.option.key),): Candidate(v.next, v.soon, (v,)) for v in values[0]}
+        return [Candidate(v.next * share, v.soon * share, (v,)) for v in values[0]]
     calls = {_key(chosen): Candidate(after, soon, chosen) for after, soon, chosen, _ in _likeliest(values)}
     if sets:
         _correct(calls, values, sets, novelty)
-    return calls
+    for candidate in calls.values():
+        candidate.next *= share
+        candidate.soon *= share
+    return list(calls.values())
 
 
 def _key(chosen: Sequence[_Value]) -> Key:
