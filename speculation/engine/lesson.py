@@ -110,6 +110,7 @@ class Lesson:
         self.soon = calls
         self.identities = [identity(self.tool, arguments) for _, arguments in calls]
         self.next: dict[str, Any] | None = calls[0][1] if self.is_next else None
+        self.has_several = self.next is not None and len(self.next) > 1
 
     def learn(self) -> None:
         self._learn_again()
@@ -129,7 +130,7 @@ class Lesson:
             argument: self._learn_argument(argument, fresh, is_next, alone)
             for argument in dict.fromkeys(name for _, arguments in fresh for name in arguments)
         }
-        if is_next and self.next and len(self.next) > 1:
+        if is_next and self.next and self.has_several:
             self._learn_together(self.next, fresh, values)
 
     def _learn_again(self) -> None:
@@ -170,7 +171,7 @@ class Lesson:
     def _learn_argument(
         self, argument: str, fresh: Sequence[tuple[int, dict[str, Any]]], is_next: bool, alone: bool
     ) -> Values:
-        """Count every known source's value, look for new sources; returns source to value."""
+        """Count every known source's value, look for new sources; returns source to value, where that is asked for."""
         soon = {key_of(arguments[argument]) for _, arguments in fresh if argument in arguments}
         wanted = key_of(self.next[argument]) if is_next and self.next and argument in self.next else None
         roster = self.learner.roster(argument)
@@ -178,7 +179,9 @@ class Lesson:
         self.learner.choice(argument).learn(list(options.values()), self.situation, is_next, wanted, soon, self.times)
         self._count_all(roster, options, is_next, wanted, soon)
         texts = roster.texts
-        values = {texts[i]: (option.value, option.key) for option in options.values() for i in option.sources}
+        values: Values = {}
+        if self.has_several:
+            values = {texts[i]: (option.value, option.key) for option in options.values() for i in option.sources}
         right = options.get(wanted) if wanted is not None else None
         explained = wanted is None or (right is not None and any(texts[i][0] != "=" for i in right.sources))
         now = [arguments[argument] for turns, arguments in fresh if turns == 0 and argument in arguments]
@@ -194,20 +197,18 @@ class Lesson:
         """Count what each source gave. One that gave a whole list counts once, and soon right as often as it has elements that
         came: the odds are shared out among the elements again (`Roster._each`)."""
         weight, tallies = self.weight, roster.tallies
-        counted: set[int] = set()
-        for option in options.values():
-            right, right_soon = is_next and option.key == wanted, option.key in soon
-            for index in option.sources:
-                tally = tallies[index]
-                if index not in counted:
-                    counted.add(index)
-                    tally[3] += weight
-                    if is_next:
-                        tally[1] += weight
-                if right:
-                    tally[0] += weight
-                if right_soon:
-                    tally[2] += weight
+        for index in {index for option in options.values() for index in option.sources}:
+            tally = tallies[index]
+            tally[3] += weight
+            if is_next:
+                tally[1] += weight
+        if is_next and (right := options.get(wanted)):
+            for index in right.sources:
+                tallies[index][0] += weight
+        for key in soon:
+            if option := options.get(key):
+                for index in option.sources:
+                    tallies[index][2] += weight
 
     def _discover(self, argument: str, value: Any, is_next: bool, values: Values) -> None:
         known = self.base.sources.setdefault(argument, {})
