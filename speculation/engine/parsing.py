@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from itertools import islice
 from typing import Any
 
 MAX_TEXT = 20000
@@ -44,11 +45,13 @@ def _parse_literal(text: str) -> Any:
 
 
 _DECODER = json.JSONDecoder()
+_CONTAINER = re.compile(r"[{\[](?=\s*[\"{\[\d\]}])")
+MAX_TRIES = 3
 
 
 def _parse_inside(text: str) -> tuple[Any, str]:
     """The first JSON container inside text, and the text without it."""
-    for match in list(re.finditer(r"[{\[](?=\s*[\"{\[\d\]}])", text))[:3]:
+    for match in islice(_CONTAINER.finditer(text), MAX_TRIES):
         try:
             value, end = _DECODER.raw_decode(text, match.start())
         except (ValueError, RecursionError):

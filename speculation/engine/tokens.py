@@ -2,17 +2,19 @@
 
 import re
 from functools import lru_cache
+from itertools import islice
 
 MAX_TOKENS = 400
 MAX_SHORT = 16
 """Words of a text short enough for each of them to matter, be it as plain as "owls"."""
 _STRIPPED = ".:!?*_="
 
-_BREAKS = re.compile(r"[\"'`<>,;()\[\]{}|]+")
-_QUOTED = re.compile(r"\"([^\"\n]{2,80})\"|(?<!\w)'([^'\n]{2,80})'(?!\w)|`([^`\n]{2,80})`")
+_BREAKS = "\"'`<>,;()[]{}|"
+_QUOTED = re.compile(r"\"([^\"\n]{2,80})\"|'(?<!\w')([^'\n]{2,80})'(?!\w)|`([^`\n]{2,80})`")
+"""Each way begins with its own character, and `_NAME` with a class of them: then the search skips whatever cannot begin."""
 _LONG_WORD = re.compile(r"[a-z0-9]{3,}")
 _RUN = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
-_NAME = re.compile(r"\b[A-Z][a-z]+ [A-Z][a-z]+\b")
+_NAME = re.compile(r"[A-Z](?<!\w[A-Z])[a-z]+ [A-Z][a-z]+\b")
 NAME_SHAPE = "Aa Aa"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.\w+")
 
@@ -61,13 +63,8 @@ def tokens_by_shape(text: str) -> dict[str, list[str]]:
     if '"' in text or "'" in text or "`" in text:
         for match in _QUOTED.finditer(text):
             found.setdefault("quoted", {})[match[1] or match[2] or match[3]] = None
-    count = 0
-    for word in _BREAKS.sub(" ", text).split():
-        if _is_plain(word):
-            continue
-        count += 1
-        if count > MAX_TOKENS:
-            break
+    words = islice((word for word in _words(text) if not (word.isalpha() and word.islower())), MAX_TOKENS)
+    for word in dict.fromkeys(words):
         for part, shapes in _parts_of(word):
             for shape in shapes:
                 found.setdefault(shape, {})[part] = None
@@ -86,8 +83,15 @@ def tokens_of(text: str, with_words: bool = False) -> dict[str, list[str]]:
     return found
 
 
+def _words(text: str, most: int = -1) -> list[str]:
+    """What stands between blanks and marks that are in no token. `most`: after so many, the rest is one."""
+    for mark in _BREAKS:
+        text = text.replace(mark, " ")
+    return text.split(maxsplit=most)
+
+
 def _plain_words(text: str) -> list[str]:
-    words = _BREAKS.sub(" ", text).split(maxsplit=MAX_SHORT)
+    words = _words(text, MAX_SHORT)
     return [word for one in words if _is_plain(word := one.strip(_STRIPPED))] if len(words) <= MAX_SHORT else []
 
 
