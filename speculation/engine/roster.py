@@ -23,6 +23,8 @@ MAX_OFFERED, MAX_OFFERED_BESIDE = 40, 10
 """Elements of a list that are compared, for an only argument and for one of several."""
 _PLACES = [f"w{place if place < 12 else 12 + place // 8}" for place in range(MAX_LIST)]
 NONE_GONE: Sequence[int] = ()
+MAX_SITUATIONS = 8
+"""Signatures after which a roster's constants are kept as options."""
 
 
 def again_text(rank: int) -> str:
@@ -72,6 +74,8 @@ class Roster:
         self.tallies: list[Tally] = []
         self._odds: list[tuple[float, float]] = []
         self._constants: list[tuple[int, Any, Hashable]] = []
+        self._after: dict[str | None, dict[Hashable, Option]] = {}
+        """What the constants offer after a signature, or at all, as `_of_constants` gives it."""
         self._groups: dict[Family, _Group] = {}
         for text, tally in tallies.items():
             self.add(text, tally)
@@ -82,6 +86,7 @@ class Roster:
         self.texts.append(text)
         self.tallies.append(tally)
         self._odds.append(_odds(tally))
+        self._after.clear()
         if source.constant is not None:
             value = json.loads(source.constant)
             self._constants.append((index, value, key_of(value)))
@@ -94,6 +99,7 @@ class Roster:
     def weigh(self) -> None:
         """Look at the counts anew."""
         self._odds = [_odds(tally) for tally in self.tallies]
+        self._after.clear()
 
     def options(self, memory: Memory, fresh_only: bool) -> dict[Hashable, Option]:
         """The distinct values that the sources have now, each with the sources that lead to it; by key.
@@ -101,38 +107,59 @@ class Roster:
         `fresh_only` leaves out values that the tool was already called with; that is for tools of one argument, which also
         choose among more elements of a list.
         """
-        found: dict[Hashable, Option] = {}
         offered = MAX_OFFERED if fresh_only else MAX_OFFERED_BESIDE
         used = memory.used.get((self.tool, self.argument), NOTHING_USED)
-        situation = memory.situation
-        for index, value, key in self._constants:
-            if not fresh_only:
-                self._point(found, index, value, key).marks.append(f"{self.texts[index]} after {situation}")
-            elif key not in used:
-                self._point(found, index, value, key)
+        found = dict(self._of_constants(None if fresh_only else memory.situation))
+        if fresh_only and used:
+            for key in used.keys() & found.keys():
+                del found[key]
         views = memory.views
         for group in self._groups.values():
             view = views.get(group.family) or memory.view(group.family)
             if view.keys:
-                gone = [at for key in used if (at := view.index.get(key)) is not None] if used else NONE_GONE
+                is_choice = bool(group.nexts) or group.each is not None
+                gone = NONE_GONE
+                if used and (is_choice or fresh_only):
+                    gone = [at for key in used if (at := view.index.get(key)) is not None]
                 if group.items:
                     self._items(found, group, view, gone if fresh_only else NONE_GONE)
-                if group.nexts or group.each is not None:
+                if is_choice:
                     self._fresh(found, group, view, gone, memory, used, offered)
                 if group.others:
                     self._others(found, group, view, memory, used if fresh_only else NOTHING_USED)
         return found
 
+    def _of_constants(self, situation: str | None) -> dict[Hashable, Option]:
+        """The constants' options, shared by all who ask: kept until the counts are looked at anew. None: they have no marks
+        of what happened last."""
+        known = self._after.get(situation)
+        if known is None:
+            if len(self._after) >= MAX_SITUATIONS:
+                self._after.clear()
+            known = {}
+            for index, value, key in self._constants:
+                option = self._point(known, index, value, key)
+                if situation is not None:
+                    option.marks.append(f"{self.texts[index]} after {situation}")
+            for option in known.values():
+                option.is_shared = True
+            self._after[situation] = known
+        return known
+
     def _point(
         self, found: dict[Hashable, Option], index: int, value: Any, key: Hashable, spread: float = 0.0
     ) -> Option:
         """`spread`: the logarithm of how many values share the source's chance."""
-        option = found.get(key)
         odds, soon = self._odds[index]
-        odds, soon = max(odds - spread, LEAST_ODDS), max(soon - spread, LEAST_ODDS)
+        if spread:
+            odds, soon = odds - spread, soon - spread
+        odds, soon = odds if odds > LEAST_ODDS else LEAST_ODDS, soon if soon > LEAST_ODDS else LEAST_ODDS
+        option = found.get(key)
         if option is None:
             option = found[key] = Option(value, key, [index], [self.texts[index]], odds, soon)
             return option
+        if option.is_shared:
+            option = found[key] = option.copy()
         option.sources.append(index)
         option.marks.append(self.texts[index])
         if odds > option.odds:
@@ -200,6 +227,8 @@ class Roster:
             if option is None:
                 option = found[key] = Option(value, key, [index], [text, *marks], odds, odds_soon)
             else:
+                if option.is_shared:
+                    option = found[key] = option.copy()
                 option.sources.append(index)
                 option.marks += (text, *marks)
                 option.odds = max(odds, option.odds)

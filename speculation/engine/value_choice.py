@@ -33,7 +33,7 @@ Weights = dict[str, list[float]]
 class Option:
     """One value: the indices of the sources that lead to it, and its marks."""
 
-    __slots__ = ("key", "marks", "odds", "odds_soon", "records", "sources", "value")
+    __slots__ = ("is_shared", "key", "marks", "odds", "odds_soon", "records", "sources", "value")
 
     def __init__(
         self,
@@ -52,6 +52,14 @@ class Option:
         """The records that hold it."""
         self.odds = odds
         self.odds_soon = odds_soon
+        self.is_shared = False
+        """True for one that others hold as well: to be copied before it is changed."""
+
+    def copy(self) -> "Option":
+        """One of its own, to be changed."""
+        made = Option(self.value, self.key, self.sources[:], self.marks[:], self.odds, self.odds_soon)
+        made.records = self.records[:]
+        return made
 
 
 class ValueChoice:
