@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter, getitem
+from typing import NamedTuple
 
 from speculation.engine.file_weights import TABLES
 
@@ -85,8 +86,7 @@ def copy_of(file: File) -> File:
     return File(*_FIELDS(file))
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """What the files are compared with."""
 
     now: int

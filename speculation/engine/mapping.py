@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from speculation.engine.identity import key_of
 from speculation.engine.memory import Family, Memory
@@ -44,8 +44,7 @@ class Missing:
     reason: str
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """One symbolic place a value can come from. `constant` is JSON text and excludes everything else."""
 
     family: Family = NOWHERE

@@ -83,11 +83,12 @@ class ToolChoice:
             self._remembered[self._turn % REMEMBERED_STEPS] = example
 
     def _step(self, rows: NDArray[np.intp], target: int, soon: Sequence[int], pace: float) -> None:
-        block = self._table[rows]
+        block = self._table.take(rows, 0)
         weights, squares = block[:, :2], block[:, 2:]
         wrong = _chances(weights)
         wrong[0, target] -= 1.0
-        wrong[1, soon] -= 1.0
+        for column in soon:
+            wrong[1, column] -= 1.0
         squares += wrong * wrong
         weights -= pace * STEP * wrong / np.sqrt(squares)
         self._table[rows] = block
@@ -123,7 +124,7 @@ class ToolChoice:
         """Bound the number of signs: those that were learned from least go."""
         if len(self._signs) <= max_signs:
             return
-        learned = self._table[: len(self._signs), 2:].sum((1, 2))
+        learned = self._table[: len(self._signs), 2:].sum((1, 2)).tolist()
         signs = sorted(self._signs, key=lambda sign: (-learned[self._signs[sign]], sign))
         kept = [ALWAYS, *(sign for sign in signs if sign != ALWAYS)][: max_signs * KEPT_SIGNS // MAX_SIGNS]
         self._table = self._table[[self._signs[sign] for sign in kept]]
@@ -165,8 +166,9 @@ def _blank(signs: int, tools: int) -> Floats:
 
 def _chances(weights: Floats) -> Floats:
     """Softmax over tools in row 0, each tool by itself in row 1, of the sums of weights."""
-    scores: Floats = weights.sum(0)
-    after = np.exp(scores[0] - scores[0].max())
-    scores[0] = after / after.sum()
-    scores[1] = 1.0 / (1.0 + np.exp(-scores[1]))
+    scores: Floats = np.add.reduce(weights, 0)
+    after, soon = scores
+    np.exp(after - np.maximum.reduce(after), after)
+    after /= np.add.reduce(after)
+    np.divide(1.0, 1.0 + np.exp(-soon), soon)
     return scores
