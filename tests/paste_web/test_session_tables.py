@@ -140,6 +140,9 @@ def test_a_session_of_five_thousand_calls_has_a_page_of_bounded_size(operator):
         log.requested(f"{number}.0", "read", start + 1, start + 1.1, start + 1.5, arguments={"id": number})
         log.requested(f"{number}.1", "list", start + 1, start + 1.1, start + 1.9, arguments={"id": number})
     session = store(log.ended(5004))
+    unread, told = operator.get(f"/sessions/{session.pk}/"), operator.get(f"/sessions/{session.pk}/live/?look=1")
+    assert len(unread.content) < 50_000 and len(told.content) < 500_000
+    assert "1 to 50 of 5000" in told.json()["parts"]["calls"]
     page = operator.get(f"/sessions/{session.pk}/")
     assert len(page.content) < 500_000
     assert "1 to 50 of 5000" in page.content.decode()
