@@ -11,6 +11,9 @@ from speculation.queries import Median
 from speculation.savings import with_speculation
 from speculation.shadow_savings import WINDOW
 
+IS_WARM_UP = Q(transformed=True, verifies=None)
+"""Of jobs, as ToolJob.is_warm_up says it of one."""
+
 
 @dataclass(frozen=True)
 class WarmUps:
@@ -28,10 +31,10 @@ class WarmUps:
 
 def warm_ups_of(tool: ToolRecord, now: datetime) -> WarmUps:
     recent = _timed(ToolJob.objects.filter(tool=tool, created_at__gte=now - WINDOW))
-    is_warm_up, is_call = Q(transformed=True, verifies=None), Q(call_id__isnull=False, status="succeeded")
+    is_call = Q(call_id__isnull=False, status="succeeded")
     sums = recent.aggregate(
-        runs=Count("pk", filter=is_warm_up),
-        seconds=Sum("took", filter=is_warm_up, default=0.0),
+        runs=Count("pk", filter=IS_WARM_UP),
+        seconds=Sum("took", filter=IS_WARM_UP, default=0.0),
         warmed_calls=Count("pk", filter=is_call & Q(warmed=True)),
         cold_calls=Count("pk", filter=is_call & Q(warmed=False)),
         warmed_median_seconds=Median("took", filter=is_call & Q(warmed=True)),
@@ -42,7 +45,7 @@ def warm_ups_of(tool: ToolRecord, now: datetime) -> WarmUps:
 
 def warm_ups_since(since: datetime, agent: str = "") -> tuple[int, float]:
     """Runs of all tools' warm-ups in sessions with speculation that ended since, and their worker seconds."""
-    jobs = ToolJob.objects.filter(transformed=True, verifies=None, session__in=with_speculation(since, agent).values("session"))
+    jobs = ToolJob.objects.filter(IS_WARM_UP, session__in=with_speculation(since, agent).values("session"))
     sums = _timed(jobs).aggregate(runs=Count("pk"), seconds=Sum("took", default=0.0))
     return sums["runs"], sums["seconds"]
 

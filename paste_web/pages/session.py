@@ -18,6 +18,7 @@ from paste_web.session_view import SessionView
 from paste_web.sight import Sight
 from speculation.models import Session, ToolJob
 from speculation.submission import SubmissionRefused, cancel_session, submit_task
+from speculation.warm_ups import IS_WARM_UP
 
 TABS = ("calls", "turns", "events", "predictions")
 
@@ -65,7 +66,7 @@ def _unread(view: SessionView) -> dict[str, Any]:
         "is_over": session.has_ended,
         "parts": {"head": head},
         "figure": None,
-        "has_warm_ups": ToolJob.objects.filter(session=session, transformed=True, verifies=None).exists(),
+        "has_warm_ups": ToolJob.objects.filter(IS_WARM_UP, session=session).exists(),
     }
 
 
