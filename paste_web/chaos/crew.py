@@ -120,6 +120,10 @@ class Crew:
             os.close(orphan)
         self._left_behind = [one for one in self._left_behind if one[0] > now]
 
+    def last_words(self, member: Member, lines: int) -> str:
+        """The end of its log, which it goes on with when it is started again."""
+        return "\n".join(self._log(member.program).read_text(errors="replace").splitlines()[-lines:])
+
     def stop(self) -> None:
         self._end_orphans(float("inf"))
         for member in reversed(self._members):
@@ -127,14 +131,17 @@ class Crew:
             member.process.wait()
 
     def _start(self, program: Program) -> subprocess.Popen[bytes]:
-        with (self._log_folder / f"{program.name}.log").open("ab") as log:
+        with self._log(program).open("ab") as log:
             return child.start(
                 program.arguments,
                 log,
                 signal.SIGKILL,
                 folder=str(self._folder),
-                environment={**os.environ, "PYTHONUNBUFFERED": "1", **program.environment},
+                environment={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", **program.environment},
             )
+
+    def _log(self, program: Program) -> Path:
+        return self._log_folder / f"{program.name}.log"
 
 
 def workers(agents: int, tools: int, sessions_each: int, slots_each: int) -> Sequence[Program]:

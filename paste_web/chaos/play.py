@@ -8,13 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
 
-from paste_web import celery_app, starting
-from paste_web.chaos import serial, verdict, witness
+from paste_web import starting
+from paste_web.chaos import roll_call, serial, verdict, witness
 from paste_web.chaos.crew import Crew, crew, workers
 from paste_web.chaos.faults import Fault, plan
 from paste_web.chaos.ground import Ground, own_ground, ride_out
@@ -44,6 +43,7 @@ QUIET_SECONDS = 60.0
 """Of the limit, the last part is without faults, so that what is late is told from what is lost."""
 SETTLE_SECONDS = 2 * LEASE_SECONDS + 2 * TELL_AGAIN_AFTER.total_seconds()
 LOOK_SECONDS = 0.25
+PEACE_SECONDS = 120.0
 
 PACE = {"PASTE_SCRIPTED_TOKENS_PER_SECOND": "1000", "PASTE_NETWORK_LATENCY_SECONDS": "0.2"}
 
@@ -81,7 +81,7 @@ def play(sessions: int, seed: int) -> Played:
         hands.add(*workers(AGENTS_WORKERS, TOOLS_WORKERS, SESSIONS_EACH, SLOTS_EACH))
         tasks = list(islice(cycle(_mixed(agents)), sessions))
         with step("Workers"):
-            start_seconds = _wait(lambda: len(_ping()) == AGENTS_WORKERS + TOOLS_WORKERS, "the start of the workers")
+            start_seconds = _call_roll(hands)
         with step("Learning, and serial execution of every task"):
             truths = _in_peace(agents, tasks, ground, library)
         pause_seconds = max(MEAN_PAUSE_SECONDS, start_seconds / 5)
@@ -141,19 +141,21 @@ def _learn(agents: Sequence[AgentProfile]) -> None:
         raise ChaosFailed(f"A session failed before anything was broken: {failed.error}")
 
 
-def _wait(is_done: Callable[[], bool], what: str, timeout_seconds: float = 120.0) -> float:
-    """How many seconds it took. Raises ChaosFailed."""
+def _call_roll(hands: Crew) -> float:
+    """How long a worker's start takes. Raises ChaosFailed."""
+    try:
+        return roll_call.wait_for_all(hands)
+    except roll_call.NoAnswer as problem:
+        raise ChaosFailed(f"In peace already, the workers did not start. {problem}") from problem
+
+
+def _wait(is_done: Callable[[], bool], what: str) -> None:
+    """Raises ChaosFailed."""
     began = time.monotonic()
     while not is_done():
-        if time.monotonic() - began > timeout_seconds:
-            raise ChaosFailed(f"In peace already, {what} did not end within {timeout_seconds:g} s.")
+        if time.monotonic() - began > PEACE_SECONDS:
+            raise ChaosFailed(f"In peace already, {what} did not end within {PEACE_SECONDS:g} s.")
         time.sleep(LOOK_SECONDS)
-    return time.monotonic() - began
-
-
-def _ping() -> list[dict[str, Any]]:
-    answers: list[dict[str, Any]] = celery_app.control.ping(timeout=1, limit=AGENTS_WORKERS + TOOLS_WORKERS)
-    return answers
 
 
 def _mixed(agents: Sequence[AgentProfile]) -> Tasks:
