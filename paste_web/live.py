@@ -1,10 +1,11 @@
 """Websockets: a session's page and the list of sessions. The log is the truth; the channel layer only rings a bell.
 
-A session's socket sends a `snapshot`, then a `delta` for each growth of the log, with a chart now and then, a `tick` each second
-in between, and `closed` once nothing more can come. It looks at the log on each tick, too, so a lost bell costs a second. The browser
-acknowledges what it has drawn: one that falls behind by more than MOST_UNDRAWN messages gets nothing until it has
-caught up, then a snapshot. It may ask for one itself (`{"type": "resync"}`) when it sees a gap, and for another range or
-page (`{"type": "look", "sight": {...}}`, see sight.py), which then holds for what follows.
+A session's socket sends a `snapshot`, then a `delta` for each growth of the log, one with a chart now and then, a `tick` each second
+in between, and `closed` once nothing more can come. It looks at the log on each tick, too, so a lost bell costs a second. What is
+said is made in rounds, those of all sockets together (news_rounds.py). The browser acknowledges what it has drawn: one that falls
+behind by more than MOST_UNDRAWN messages gets nothing until it has caught up, then a snapshot. It may ask for one itself
+(`{"type": "resync"}`) when it sees a gap, and for another range or page (`{"type": "look", "sight": {...}}`, see sight.py),
+which then holds for what follows.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.urls import path
 
 from paste_web.heartbeat import Heartbeat, LayerLost
+from paste_web.news_rounds import Made, rounds
 from paste_web.redaction import may_read_payloads
 from paste_web.session_view import SessionView
 from paste_web.sight import Sight
@@ -36,8 +38,9 @@ DRAWING_PAUSE_TIMES_WAIT = 25.0
 """Where news queue behind each other, charts make room for rows, which cost a tenth: 20 watchers of busy sessions heard p95 in
 .24 s instead of .28 to .94."""
 NEWEST_WAIT_SHARE = 0.3
-PAUSE_TIMES_COST = 4.0  # a long session costs its readers at most a fifth of a core
-MOST_UNDRAWN = 20  # two seconds of news
+PAUSE_TIMES_COST = 4.0
+"""After a snapshot or a chart, times its processor seconds: a long session costs each reader at most a fifth of a core."""
+MOST_UNDRAWN = 20  # more than a second of news
 LETTING_GO_SECONDS = 5.0
 LIST_PAUSE_SECONDS = 1.0
 
@@ -58,7 +61,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
         self._view = view
         self._bell = asyncio.Event()
         self._undrawn = 0
-        self._drawn_at = self._waited_seconds = 0.0
+        self._drawn_at = self._drawing_seconds = self._waited_seconds = 0.0
         self._snapshot_after: int | None = after_of(self.scope["query_string"])
         self._sight: Sight | None = None
         self._group = f"session.{view.session.pk.hex}"
@@ -115,12 +118,12 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
         ended_at = None
         while True:
             await self._heartbeat.beat()
-            cost_seconds = await self._send_news()
+            pause_seconds = await self._send_news()
             if self._view.story.has_ended:
                 ended_at = ended_at or time.monotonic()
                 if self._view.is_over or time.monotonic() - ended_at > LETTING_GO_SECONDS:
                     break
-            await asyncio.sleep(max(LEAST_PAUSE_SECONDS, cost_seconds * PAUSE_TIMES_COST))
+            await asyncio.sleep(max(LEAST_PAUSE_SECONDS, pause_seconds))
             await self._wait_for_bell()
         await self.send_json(self._view.closed())
         await self.close()
@@ -136,34 +139,40 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):
         return min(TICK_SECONDS, max(0.0, self._drawing_due_in())) if self._view.owes_drawing else TICK_SECONDS
 
     def _drawing_due_in(self) -> float:
-        return self._drawn_at + pause_between_charts(self._waited_seconds) - time.monotonic()
+        pause = max(pause_between_charts(self._waited_seconds), self._drawing_seconds * PAUSE_TIMES_COST)
+        return self._drawn_at + pause - time.monotonic()
 
     async def _send_news(self) -> float:
-        """Processor seconds that it took: to wait behind other watchers costs nobody anything, and is no reason to pause."""
+        """How many seconds to pause for what that took; rows cost next to nothing, and what a chart does holds up no rows."""
         if self._undrawn > MOST_UNDRAWN:
             self._snapshot_after = 0
             return 0.0
-        message, cost_seconds = await database_sync_to_async(self._timed_news)(time.monotonic())
-        self._undrawn += 1
-        await self.send_json(message)
-        return cost_seconds
+        if self._snapshot_after is not None or self._sight is not None:
+            return PAUSE_TIMES_COST * await self._say(await rounds().costly(self._asked_for))
+        is_due = self._drawing_due_in() <= 0
+        news = await rounds().rows(self._view, self._drawn_at if is_due else None)
+        self._waited_seconds += NEWEST_WAIT_SHARE * (news.waited_seconds - self._waited_seconds)
+        await self._say(news)
+        if news.drawing is not None:
+            self._drawing_seconds = await self._say(await news.drawing)
+            self._drawn_at = time.monotonic()
+        elif news.message is None and not self._view.owes_drawing:
+            await self._say(await rounds().costly(self._view.tick))
+        return 0.0
 
-    def _timed_news(self, asked_at: float) -> tuple[dict[str, Any], float]:
-        self._waited_seconds += NEWEST_WAIT_SHARE * (time.monotonic() - asked_at - self._waited_seconds)
-        began = time.thread_time()
-        return self._news(), time.thread_time() - began
+    async def _say(self, made: Made) -> float:
+        """Processor seconds that it took: to wait behind other watchers costs nobody anything, and is no reason to pause."""
+        if made.message is not None:
+            self._undrawn += 1
+            await self.send_json(made.message)
+        return made.cost_seconds
 
-    def _news(self) -> dict[str, Any]:
+    def _asked_for(self) -> dict[str, Any]:
         if self._snapshot_after is not None:
             after, self._snapshot_after = self._snapshot_after, None
             return self._view.snapshot(after)
-        if self._sight is not None:
-            sight, self._sight = self._sight, None
-            return self._view.look(sight)
-        message = self._view.delta(draws=self._drawing_due_in() <= 0)
-        if message and "figure" in message:
-            self._drawn_at = time.monotonic()
-        return message or self._view.tick()
+        sight, self._sight = self._sight or Sight(), None
+        return self._view.look(sight)
 
     @database_sync_to_async
     def _open(self, session_id: Any) -> SessionView | None:

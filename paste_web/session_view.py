@@ -3,7 +3,8 @@
 A *message* is what the browser gets: `{"type": "snapshot" | "delta" | "look" | "tick" | "closed", "after", "seq", "now",
 "live", "axis", "says", "parts": {name: html}, "events": html of the rows after `after`, "figure": ...}`. A look answers a
 reader who looks elsewhere (see sight.py), with the log's table as a part. A tick has the figures that time alone changes,
-and no chart. A delta that is not to draw is the log's rows alone, without `axis` and `says`; what else they change is owed.
+and no chart. News are a delta of the log's rows alone, without `axis` and `says`, at a tenth of the cost; what else they change
+is owed until a drawing, a delta without rows. The end is told whole.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,14 +86,20 @@ class SessionView:
         begun = _begun.get(self.session.pk)
         return self.session.last_seq - (begun[0].last_seq if begun else 0) > READ_AT_ONCE
 
+    @property
+    def reads_on(self) -> bool:
+        """True where the log may have gained something since it was read."""
+        return self._has_begun and self._settled is None
+
     def read(self) -> Sequence[EventRecord]:
         """Take in what the log has gained; returns the new entries, none where everything is new."""
         if not self._has_begun:
             self._begin()
             return []
-        if self._settled is not None:
-            return []
-        events = queries.events_after(self.session.pk, self.story.last_seq)
+        return self._take(queries.events_after(self.session.pk, self.story.last_seq)) if self.reads_on else []
+
+    def _take(self, found: Sequence[EventRecord]) -> Sequence[EventRecord]:
+        events = [event for event in found if event.seq > self.story.last_seq]
         if any(event.kind not in TOUCHED_BY for event in events):
             rows.refresh(self.session)
         for event in events:
@@ -131,17 +138,22 @@ class SessionView:
     def owes_drawing(self) -> bool:
         return bool(self._owed)
 
-    def delta(self, *, draws: bool = True) -> dict[str, Any] | None:
-        """What has changed, or None where nothing has. Without `draws` the log's rows alone, unless it is the end: a row costs
-        a tenth of what the parts and the chart do.
-        """
+    def news(self, found: Sequence[EventRecord]) -> dict[str, Any] | None:
+        """Of a view that reads on: the log's new rows out of `found`, and at the end everything; None where nothing is new."""
         before = self.story.last_seq
-        events = self.read()
+        events = self._take(found)
         self._owed.update(event.kind for event in events)
-        if draws or self.story.has_ended:
-            names, self._owed = touched(self._owed), set()
-            return self._message("delta", before, events, names) if events or names else None
+        if self.story.has_ended and self._owed:
+            return self._message("delta", before, events, self._pay())
         return self._rows_alone(before, events) if events else None
+
+    def drawing(self) -> dict[str, Any] | None:
+        """What the rows that were told since the last drawing change; None where that was drawn already, as the end is."""
+        return self._message("delta", self.story.last_seq, [], self._pay()) if self._owed else None
+
+    def _pay(self) -> Sequence[str]:
+        names, self._owed = touched(self._owed), set()
+        return names
 
     def look(self, sight: Sight) -> dict[str, Any]:
         """What another sight shows. Of another range it is the chart alone, unless the log has grown."""

@@ -64,6 +64,24 @@ def events_after(session_id: UUID, seq: int) -> Sequence[EventRecord]:
     return rows.read(EventRecord, _EVENTS_AFTER, [session_id, seq])
 
 
+_EVENTS_AFTER_EACH = (
+    f"SELECT {rows.columns(EventRecord, 'log')} FROM unnest(%s::uuid[], %s::bigint[]) AS reader (session_id, seq)"
+    " JOIN speculation_eventrecord log ON log.session_id = reader.session_id AND log.seq > reader.seq"
+    " ORDER BY log.session_id, log.seq"
+)
+
+
+def events_after_each(readers: Iterable[tuple[UUID, int]]) -> Mapping[UUID, Sequence[EventRecord]]:
+    """The same of many sessions at once: of each what is newer than the least that one of its readers has."""
+    after: dict[UUID, int] = {}
+    for session_id, seq in readers:
+        after[session_id] = min(seq, after.get(session_id, seq))
+    found: dict[UUID, list[EventRecord]] = {}
+    for event in rows.read(EventRecord, _EVENTS_AFTER_EACH, [list(after), list(after.values())]) if after else ():
+        found.setdefault(event.session_id, []).append(event)
+    return found
+
+
 def told(session: Session, story: Story | None = None) -> Told:
     """The session's story, read from its log or continued from `story`, with its figures at this moment."""
     if story is None:

@@ -243,7 +243,7 @@ def test_the_list_hears_which_sessions_changed():
     assert async_to_sync(listen)() == {"type": "changed", "sessions": [str(session.pk)]}
 
 
-def test_fifty_bells_at_once_are_one_delta():
+def test_fifty_bells_at_once_bring_the_rows_once_and_one_chart():
     log = example()
     session = store(WrittenLog(log[:HALF]))
 
@@ -252,10 +252,13 @@ def test_fifty_bells_at_once_are_one_delta():
         await sync_to_async(append)(session, WrittenLog(log[HALF : HALF + 2]))
         for _ in range(50):
             ring(session)
-        await next_of(socket, "delta")
-        return [(await socket.receive_json_from(timeout=5))["type"] for _ in range(3)]
+        rows = await next_of(socket, "delta")
+        return [rows, *[await socket.receive_json_from(timeout=5) for _ in range(3)]]
 
-    assert watching(session, a_user(), ring_a_lot) == ["tick"] * 3
+    rows, chart, *later = watching(session, a_user(), ring_a_lot)
+    assert rows["events"].count("<tr") == 2 and "figure" not in rows
+    assert chart["type"] == "delta" and "figure" in chart and not chart["events"].strip()
+    assert [message["type"] for message in later] == ["tick", "tick"]
 
 
 async def last_word_of(socket, session, bells, seconds=2.0):

@@ -1,6 +1,7 @@
 """Long sessions: tables in pages, the timeline in ranges, the log back to its beginning, and the panel of one call."""
 
 import re
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -164,6 +165,17 @@ def test_a_watcher_is_rendered_only_what_an_entry_may_have_changed() -> None:
         assert touched([kind]) == list(PARTS), "what is not known may change anything"
 
 
+def news_of(watcher: SessionView) -> dict[str, Any] | None:
+    return watcher.news(queries.events_after(watcher.session.pk, watcher.story.last_seq))
+
+
+def whole_news(watcher: SessionView) -> dict[str, Any]:
+    """Rows, and what they change."""
+    news = news_of(watcher)
+    assert news
+    return {"parts": {}} | news | (watcher.drawing() or {})
+
+
 @pytest.mark.parametrize("log", [example(), example("holdout"), log_of(3)], ids=["on", "holdout", "three turns"])
 def test_after_each_single_entry_a_watcher_has_what_a_reader_who_comes_then_has(
     log: WrittenLog, monkeypatch: pytest.MonkeyPatch
@@ -176,12 +188,12 @@ def test_after_each_single_entry_a_watcher_has_what_a_reader_who_comes_then_has(
     has = dict(watcher.snapshot()["parts"])
     for entry in log[1:]:
         append(session, WrittenLog([entry]))
-        has |= watcher.delta()["parts"]
+        has |= whole_news(watcher)["parts"]
         reader = SessionView(Session.objects.get(pk=session.pk), show_payloads=True)
         assert has == reader.snapshot()["parts"], entry.kind
 
 
-def test_a_delta_that_draws_nothing_is_rows_alone_and_owes_the_rest_until_one_draws_and_the_end_is_always_drawn(
+def test_news_are_rows_alone_and_owe_the_rest_until_a_drawing_and_the_end_is_told_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     log = example()
@@ -190,16 +202,17 @@ def test_a_delta_that_draws_nothing_is_rows_alone_and_owes_the_rest_until_one_dr
     session = store(WrittenLog(log[:14]))
     watcher, reader = (SessionView(session, show_payloads=True) for _ in range(2))
     watcher.snapshot()
-    reader.snapshot()
     append(session, WrittenLog(log[14:16]))
-    told = watcher.delta(draws=False)
-    assert told["seq"] == 16 and told["events"].count("<tr") == 2
+    told = news_of(watcher)
+    assert told and told["seq"] == 16 and told["events"].count("<tr") == 2
     assert set(told) == {"type", "after", "seq", "now", "live", "events"}
-    assert watcher.owes_drawing and watcher.delta(draws=False) is None
-    drawn, at_once = watcher.delta(), reader.delta()
-    assert (drawn["after"], drawn["seq"], drawn["events"].strip()) == (16, 16, "")
-    assert set(drawn["parts"]) == set(at_once["parts"]) and drawn["figure"]["data"] == at_once["figure"]["data"]
-    assert not watcher.owes_drawing and watcher.delta() is None
+    assert watcher.owes_drawing and news_of(watcher) is None
+    drawn, at_once = watcher.drawing(), reader.snapshot()
+    assert drawn and (drawn["after"], drawn["seq"], drawn["events"].strip()) == (16, 16, "")
+    assert {name: at_once["parts"][name] for name in drawn["parts"]} == drawn["parts"]
+    assert drawn["figure"]["data"] == at_once["figure"]["data"]
+    assert not watcher.owes_drawing and watcher.drawing() is None
     append(session, WrittenLog(log[16:]))
-    assert {"facts", "strip"} <= set(watcher.delta(draws=False)["parts"])
+    end = news_of(watcher)
+    assert end and {"facts", "strip"} <= set(end["parts"]) and end["events"].count("<tr") == len(log) - 16
     assert not watcher.owes_drawing
