@@ -7,6 +7,7 @@ from django import template
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from paste_web.needs import waiting_for_a_decision
@@ -38,6 +39,19 @@ def theme_attribute(context: dict[str, Any]) -> SafeString:
     """` data-theme="dark"` where the user chose one; nothing where the system decides."""
     theme = chosen_theme(context.get("request"))
     return mark_safe("" if theme == "system" else f' data-theme="{theme}"')
+
+
+@register.filter
+def breakable(name: str) -> SafeString:
+    """A name that a narrow column breaks after an underscore rather than anywhere."""
+    return format_html_join(mark_safe("_<wbr>"), "{}", ((part,) for part in name.split("_")))
+
+
+@register.filter
+def with_code(text: str) -> SafeString:
+    """What stands between backticks, as code."""
+    parts = enumerate(text.split("`"))
+    return format_html_join("", "{}", ((format_html("<code>{}</code>", part) if number % 2 else part,) for number, part in parts))
 
 
 @register.simple_tag(takes_context=True)

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from paste_web.templatetags.paste import breakable, with_code
 from paste_web.wording import duration, money, percent, seconds
 
 
@@ -33,3 +34,14 @@ def test_a_tables_seconds_align(value, text):
 )  # fmt: skip
 def test_money_is_exact_and_has_two_decimals_at_least(value, text):
     assert money(Decimal(value)) == text
+
+
+def test_a_name_may_break_after_its_underscores_and_is_still_escaped():
+    assert breakable("search_documents") == "search_<wbr>documents"
+    assert breakable("<b>_x") == "&lt;b&gt;_<wbr>x"
+    assert breakable("lookup") == "lookup"
+
+
+def test_what_stands_between_backticks_is_code_and_all_of_it_is_escaped():
+    assert with_code("Send `Bearer <key>`, or <none>.") == "Send <code>Bearer &lt;key&gt;</code>, or &lt;none&gt;."
+    assert with_code("Wait.") == "Wait."
