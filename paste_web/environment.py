@@ -132,8 +132,21 @@ def kept_secret(name: str, path: Path) -> str:
     if given:
         return given
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(50))
+        if not path.exists():
+            _keep_new_secret(path)
+    except OSError as problem:
+        refuse(name, f"set: {path} cannot be made ({problem.strerror})")
+    return path.read_text().strip() or refuse(name, f"set, or {path} removed: that file is empty")
+
+
+def _keep_new_secret(path: Path) -> None:
+    """One of those who start at once wins, and nobody finds the file before it is written."""
+    written = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(50))
+    try:
+        os.link(written, path)
     except FileExistsError:
         pass
-    return path.read_text().strip() or refuse(name, f"set, or {path} removed: that file is empty")
+    finally:
+        written.unlink()

@@ -1,7 +1,9 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,27 @@ def test_good_settings_load_and_keep_a_private_secret(tmp_path: Path) -> None:
 def test_a_generated_secret_is_kept(tmp_path: Path) -> None:
     first = environment.kept_secret("NOT_SET", tmp_path / "secret")
     assert environment.kept_secret("NOT_SET", tmp_path / "secret") == first and len(first) > 50
+
+
+def test_all_who_start_at_once_have_the_same_new_secret(tmp_path: Path) -> None:
+    """Each of a hundred homes is new to eight of them; nobody finds a file that is made and not written yet."""
+    begun = threading.Barrier(8)
+
+    def secret_of(home: int) -> str:
+        begun.wait(10)
+        return environment.kept_secret("NOT_SET", tmp_path / str(home))
+
+    with ThreadPoolExecutor(8) as starting:
+        for home in range(100):
+            assert len(set(starting.map(secret_of, [home] * 8))) == 1
+    assert len(list(tmp_path.iterdir())) == 100, "what the losers wrote is gone"
+
+
+def test_a_home_that_takes_no_secret_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="2"):
+        environment.kept_secret("PASTE_X", tmp_path / "file" / "secret")
+    assert capsys.readouterr().err == f"paste: PASTE_X must be set: {tmp_path}/file/secret cannot be made (Not a directory).\n"
 
 
 def test_a_secret_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
