@@ -5,6 +5,7 @@ an operator's are his.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
@@ -18,8 +19,11 @@ from speculation.engine.calibration import cross_fit
 from speculation.engine.mining import MAX_ROWS, Miner
 from speculation.engine.types import Calibrations, Event, Pattern, SourceCount, ToolTraits
 from speculation.history import events_of
+from speculation.leases import UNREACHABLE
 from speculation.models import AgentProfile, EventRecord, Origin, PatternRecord, Session, ToolJob
 from speculation.toolbox import Toolbox
+
+logger = logging.getLogger(__name__)
 
 SESSIONS_AT_A_TIME = 100
 LEARN_AT_ONCE_BELOW = 32
@@ -173,10 +177,37 @@ def calibrate(agent: AgentProfile) -> Calibrations:
 
 
 def _mine_some(agent: AgentProfile, done: int, on_progress: Callable[[int], None]) -> int:
+    """Together if that can be done, else one by one: what cannot be learned from must not keep the agent from all the rest."""
+    try:
+        return _mine_together(agent, unmined(agent)[:SESSIONS_AT_A_TIME], done, on_progress)
+    except UNREACHABLE:
+        raise
+    except Exception:
+        logger.exception("agent %s: not all of its sessions can be learned from, so one by one", agent.name)
+    alone = list(unmined(agent).values_list("pk", flat=True)[:SESSIONS_AT_A_TIME])
+    for number, session_id in enumerate(alone, start=done):
+        _mine_alone(agent, session_id, number, on_progress)
+    return len(alone)
+
+
+def _mine_alone(agent: AgentProfile, session_id: UUID, done: int, on_progress: Callable[[int], None]) -> None:
+    """A session that teaches nothing counts as learned from: it would do so for ever."""
+    try:
+        _mine_together(agent, unmined(agent).filter(pk=session_id), done, on_progress)
+    except UNREACHABLE:
+        raise
+    except Exception:
+        logger.exception("session %s cannot be learned from and is left out", session_id)
+        Session.objects.filter(pk=session_id).update(mined_at=Now())
+
+
+def _mine_together(
+    agent: AgentProfile, sessions: "QuerySet[Session]", done: int, on_progress: Callable[[int], None]
+) -> int:
     """One transaction: whoever comes second waits for the agent's row and then finds these sessions mined."""
     with transaction.atomic():
         _hold(agent)
-        batch = list(unmined(agent)[:SESSIONS_AT_A_TIME])
+        batch = list(sessions)
         if batch:
             learn(agent, _read(batch, done, on_progress), known_turns=map(_known_turns, batch))
             Session.objects.filter(pk__in=[session.pk for session in batch]).update(mined_at=Now())

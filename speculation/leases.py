@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
 from django.db.models.functions import Now
 
 from speculation import sessions
@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 AWAY = (DatabaseError, InterfaceError)
 """Neither is a kind of the other: what a lost connection raises depends on when it is noticed."""
+UNREACHABLE = (OperationalError, InterfaceError, InternalError)
+"""The database is away, or (InternalError) has ended a transaction in which this process hung. Its other errors are our own
+mistakes: trying again elsewhere would only repeat them."""
 
 
 def owner() -> str:

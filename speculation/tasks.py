@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from speculation import (
@@ -30,7 +30,7 @@ from speculation.conversation import conversation
 from speculation.events import SessionLost
 from speculation.forecast import Forecast
 from speculation.history import events_of
-from speculation.leases import keeper, owner
+from speculation.leases import UNREACHABLE, keeper, owner
 from speculation.models import Arm, Session, SessionStatus
 from speculation.predictors import predictors
 from speculation.remote_inbox import Inbox
@@ -46,8 +46,6 @@ logger = logging.getLogger(__name__)
 SWEEP_EVERY_SECONDS = 2.0
 MOST_ATTEMPTS = 10
 """A session that takes its worker down with it must not take down every other one after that."""
-UNREACHABLE = (OperationalError, InterfaceError, InternalError)
-"""The database is away, or (InternalError) has ended a transaction in which this process hung. Its other errors are our own mistakes: trying again elsewhere would only repeat them."""
 
 
 @shared_task(name="speculation.run_session", ignore_result=True)
@@ -59,9 +57,11 @@ def run_session(session_id: str) -> None:
     try:
         session = admission.admit(owner())
         if session is not None:
-            with keeper.keeping(session.pk):
-                _run(session)
-            _call_next()
+            try:
+                with keeper.keeping(session.pk):
+                    _run(session)
+            finally:
+                _call_next()
     except SessionLost as lost:
         logger.warning("%s", lost)
     except UNREACHABLE as problem:  # the lease runs out, and the sweep hands the session to a worker that can
@@ -110,7 +110,12 @@ def _park(session: Session) -> None:
         return
     if Inbox(session).is_wanted() and sessions.wake(session.pk):
         hand_over(session.pk)
-    learning.session_parked(session.pk)
+    try:
+        learning.session_parked(session.pk)
+    except UNREACHABLE:
+        raise
+    except Exception:
+        logger.exception("could not learn from session %s, which is parked", session.short_id)
 
 
 def _live(session: Session) -> Outcome | None:

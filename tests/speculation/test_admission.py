@@ -185,6 +185,22 @@ def test_whoever_ends_a_session_sends_a_message_for_one_that_its_limit_held_back
     assert sent == [third.pk]
 
 
+def test_who_stumbles_over_what_a_session_taught_still_calls_the_next_one(
+    agent: AgentProfile, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PASTE_MOST_RUNNING_SESSIONS_A_KEY = 1
+    sent: list[Any] = []
+    monkeypatch.setattr(tasks, "hand_over", sent.append)
+    monkeypatch.setattr(tasks.learning, "session_ended", lambda session: 1 // 0)
+    first, second = submit(agent, 2, submitted_by=new_key("one"))
+    with running_endpoint() as endpoint:
+        endpoint.pieces = [text("Done."), end_of_turn()]
+        AgentProfile.objects.update(endpoint=endpoint.url)
+        with pytest.raises(ZeroDivisionError):
+            tasks.run_session(str(first.pk))
+    assert Session.objects.get(pk=first.pk).status == "succeeded" and sent == [second.pk]
+
+
 def test_without_a_limit_nobody_sends_more_messages_than_there_are_sessions(agent: AgentProfile) -> None:
     submit(agent, 1)
     assert admission.next_held_back() is None

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.db.models.functions import Now
 
 from speculation import events, jobs, learning, new_jobs
@@ -105,6 +106,52 @@ def test_more_sessions_than_one_transaction_holds_are_mined_and_counted_on(
     progress: list[int] = []
     assert mine(agent, progress.append) == len(RUNS)
     assert progress == list(range(1, len(RUNS) + 1))
+
+
+@pytest.fixture
+def stumbling(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The miner stumbles, as `problem`, over sessions in which a call was answered so."""
+    observe = Miner.observe_session
+
+    def over(answer: str, problem: Exception) -> None:
+        def stumble(miner: Miner, session_events: Sequence[Event], known_turns: int = 0) -> None:
+            if any(answer in str(event.result) for event in session_events):
+                raise problem
+            observe(miner, session_events, known_turns)
+
+        monkeypatch.setattr(Miner, "observe_session", stumble)
+
+    return over
+
+
+def test_a_session_that_cannot_be_learned_from_is_left_out_and_said_and_keeps_no_other_back(
+    agent: AgentProfile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stumbling: Any
+) -> None:
+    imported(agent)
+    mine(agent)
+    without = dict(PatternRecord.objects.values_list("key", "occurrences"))
+    PatternRecord.objects.all().delete()
+    Session.objects.update(mined_at=None)
+    known = set(Session.objects.values_list("pk", flat=True))
+    store(agent, run("poison", "unreadable"), now=NOW)
+    (left_out,) = set(Session.objects.values_list("pk", flat=True)) - known
+    monkeypatch.setattr(learning, "SESSIONS_AT_A_TIME", 5)
+    stumbling("unreadable", ValueError("no such thing"))
+    assert mine(agent) == len(RUNS) + 1
+    assert dict(PatternRecord.objects.values_list("key", "occurrences")) == pytest.approx(without)
+    assert not unmined(agent).exists()
+    assert f"session {left_out} cannot be learned from and is left out" in caplog.text and "no such thing" in caplog.text
+    assert mine(agent) == 0
+
+
+def test_a_database_that_goes_away_leaves_every_session_to_be_learned_from_later(
+    agent: AgentProfile, stumbling: Any
+) -> None:
+    imported(agent)
+    stumbling("", OperationalError("the connection is lost"))
+    with pytest.raises(OperationalError):
+        mine(agent)
+    assert unmined(agent).count() == len(RUNS)
 
 
 def test_two_minings_at_once_count_every_session_once(agent: AgentProfile, race: Race) -> None:

@@ -138,6 +138,23 @@ def roots_of(agent: AgentProfile) -> int:
     return round(root.occurrences) if root else 0
 
 
+def test_a_session_that_cannot_be_learned_from_is_parked_all_the_same_and_goes_on(
+    caller: Caller,
+    beside: Beside,
+    tmp_path: Path,
+    parks_soon: None,
+    worker: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(learning, "learn", lambda *given, **named: 1 // 0)
+    session = opened(caller, tmp_path)
+    beside(ask, caller, "list_files", {}).result(20)
+    wait_until(lambda: f"could not learn from session {session.short_id}, which is parked" in caplog.text)
+    assert is_parked()
+    assert beside(ask, caller, "list_files", {}).result(20).call_id == "2.0"
+
+
 def test_where_much_is_known_a_parked_session_is_waited_for(
     caller: Caller, beside: Beside, tmp_path: Path, parks_soon: None, worker: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
