@@ -153,7 +153,7 @@ class JsonTurn:
             return
         try:
             _, end = json.JSONDecoder().raw_decode(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield ArgumentsDelta(0, self._tool, text)
             return
         self._is_sealed = True

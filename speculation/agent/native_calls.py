@@ -57,7 +57,7 @@ def read_call(call_id: str, tool: str, arguments: str, provider_call_id: str = "
     """A call out of the text of its arguments; no text means no arguments. Anything but an object is a problem."""
     try:
         value = json.loads(arguments) if arguments.strip() else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         problem = f"The arguments of {tool} are no JSON ({error}). Send the call again with one complete JSON object."
         return RequestedCall(call_id, tool, {}, provider_call_id, problem)
     if not isinstance(value, dict):

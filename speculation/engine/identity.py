@@ -1,9 +1,12 @@
 """When two values, and two calls, are the same. Pure."""
 
 from collections.abc import Hashable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from tools.shell import normal_form
+
+_name = itemgetter(0)
 
 
 def key_of(value: Any) -> Hashable:
@@ -16,7 +19,7 @@ def key_of(value: Any) -> Hashable:
     if isinstance(value, (list, tuple)):
         return ("[", *map(key_of, value))
     if isinstance(value, Mapping):
-        return ("{", *sorted((str(name), repr(key_of(item))) for name, item in value.items()))
+        return ("{", *sorted([(str(name), key_of(item)) for name, item in value.items()], key=_name))
     return (kind.__name__, str(value))
 
 

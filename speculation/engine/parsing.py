@@ -28,6 +28,8 @@ def parse_whole(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return _parse_literal(text)
+    except RecursionError:  # a value nested so deep points to nothing
+        return None
 
 
 def _parse_literal(text: str) -> Any:
@@ -37,6 +39,8 @@ def _parse_literal(text: str) -> Any:
             return json.loads(text.replace("'", '"'))
         except ValueError:
             pass
+        except RecursionError:
+            return None
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

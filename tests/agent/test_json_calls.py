@@ -8,6 +8,7 @@ from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
 from speculation.agent.json_calls import JsonTurn, request_body, turn_schema
 from speculation.agent.llm import OpenAIModel
+from speculation.agent.native_calls import read_call
 from speculation.agent.types import (
     ArgumentsDelta,
     ArgumentsSealed,
@@ -115,3 +116,12 @@ def test_the_client_speaks_json_mode_over_http(monkeypatch: pytest.MonkeyPatch) 
     (body,) = endpoint.requests
     assert body["response_format"]["json_schema"]["schema"] == turn_schema([READ])
     assert "tools" not in body
+
+
+@pytest.mark.parametrize("deep", ['{"path": ' + "[" * 2_000, '{"path": ' + "[" * 2_000 + "]" * 2_000 + "}"])
+def test_arguments_nested_too_deep_to_be_read_are_a_problem_that_is_told(deep: str) -> None:
+    asked = read_call("1.0", "read_file", deep)
+    assert "The arguments of read_file are no JSON" in asked.problem and not asked.arguments
+    _, turn = grow(CALL.replace('{"path": "a{}"}', deep), size=8)
+    (called,) = turn.calls
+    assert "are no JSON" in called.problem and not called.arguments

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,3 +32,11 @@ def test_json_inside_text_is_found_and_the_text_is_kept() -> None:
     structured, text = parse('Found 2 users:\n[{"id": "u1"}, {"id": "u2"}]\nDone.')
     assert structured == [{"id": "u1"}, {"id": "u2"}]
     assert "Found 2 users" in text and "Done." in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 15_000, '{"a":' * 3_000, "(" * 15_000, "{'a':" * 3_000, "[" * 2_000 + "]" * 2_000, "it is " + "[" * 9_000],
+)
+def test_what_is_nested_deeper_than_can_be_read_is_text(text: str) -> None:
+    assert parse(text) == (None, text)

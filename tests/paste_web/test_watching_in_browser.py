@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, expect
 
 from paste_web.demonstration.stage import load_agents
 from paste_web.wording import duration, seconds
@@ -44,28 +44,38 @@ def support(transactional_db: None) -> AgentProfile:
     return next(agent for agent in load_agents(leaves_one_to_approve=False) if agent.name == "support")
 
 
+# In the page itself: a line outside of it would hand on what the page says to a socket that may have closed meanwhile.
+LINE = """
+const Real = window.WebSocket, open = new Set();
+let isCut = false;
+window.WebSocket = class extends Real {
+  constructor(...given) {
+    if (isCut) {
+      const refused = Object.assign(new EventTarget(), { readyState: Real.CONNECTING, close() {} });
+      setTimeout(() => { refused.readyState = Real.CLOSED; refused.dispatchEvent(new Event("close")); });
+      return refused;
+    }
+    super(...given);
+    open.add(this);
+  }
+};
+window.line = { cut() { isCut = true; for (const socket of open) socket.close(); }, mend() { isCut = false; } };
+"""
+
+
 class Line:
-    """The page's websocket, which can be cut: what is open is closed, and what is tried is refused until `mend`."""
+    """The page's websockets, which can be cut: what is open is closed, and what is tried is refused until `mend`."""
 
     def __init__(self, page: Page) -> None:
-        self._is_cut = False
-        self._open: list[WebSocketRoute] = []
-        page.route_web_socket("**/ws/sessions/**", self._connect)
-
-    def _connect(self, socket: WebSocketRoute) -> None:
-        if self._is_cut:
-            socket.close(code=1001)
-        else:
-            socket.connect_to_server()
-            self._open.append(socket)
+        """Before the page is opened."""
+        self._page = page
+        page.add_init_script(f"(() => {{ {LINE} }})()")
 
     def cut(self) -> None:
-        self._is_cut = True
-        for socket in self._open:
-            socket.close(code=1001)
+        self._page.evaluate("window.line.cut()")
 
     def mend(self) -> None:
-        self._is_cut = False
+        self._page.evaluate("window.line.mend()")
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
