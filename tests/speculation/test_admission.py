@@ -162,6 +162,14 @@ def test_a_key_has_at_most_its_limit_running_whoever_races_and_all_of_them_run_i
     assert threads.most_running[f"key:{key.pk}"] == 2 and threads.most_running["demo"] > 2
 
 
+def run_to_its_end(session: Session) -> None:
+    """As a worker that is told of it does; the model has nothing to add."""
+    with running_endpoint() as endpoint:
+        endpoint.pieces = [text("Done."), end_of_turn()]
+        AgentProfile.objects.update(endpoint=endpoint.url)
+        tasks.run_session(str(session.pk))
+
+
 def test_whoever_ends_a_session_sends_a_message_for_one_that_its_limit_held_back(
     agent: AgentProfile, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,10 +185,7 @@ def test_whoever_ends_a_session_sends_a_message_for_one_that_its_limit_held_back
 
     sessions.finish(first, SessionStatus.SUCCEEDED, answer="done")
     third = submit(agent, 1, submitted_by=key)[0]
-    with running_endpoint() as endpoint:
-        endpoint.pieces = [text("Done."), end_of_turn()]
-        AgentProfile.objects.update(endpoint=endpoint.url)
-        tasks.run_session(str(waiting.pk))
+    run_to_its_end(waiting)
     assert Session.objects.get(pk=waiting.pk).status == "succeeded"
     assert sent == [third.pk]
 
@@ -193,11 +198,8 @@ def test_who_stumbles_over_what_a_session_taught_still_calls_the_next_one(
     monkeypatch.setattr(tasks, "hand_over", sent.append)
     monkeypatch.setattr(tasks.learning, "session_ended", lambda session: 1 // 0)
     first, second = submit(agent, 2, submitted_by=new_key("one"))
-    with running_endpoint() as endpoint:
-        endpoint.pieces = [text("Done."), end_of_turn()]
-        AgentProfile.objects.update(endpoint=endpoint.url)
-        with pytest.raises(ZeroDivisionError):
-            tasks.run_session(str(first.pk))
+    with pytest.raises(ZeroDivisionError):
+        run_to_its_end(first)
     assert Session.objects.get(pk=first.pk).status == "succeeded" and sent == [second.pk]
 
 
