@@ -123,7 +123,7 @@ def _form_for(request: HttpRequest) -> SubmitForm | None:
 
 
 def _agent(name: str) -> AgentProfile | None:
-    return AgentProfile.objects.exclude(model_kind__in=TAKE_NO_TASKS).filter(name=name).first()
+    return AgentProfile.objects.exclude(model_kind__in=TAKE_NO_TASKS).filter(name=name.replace("\0", "")).first()
 
 
 def _list(request: HttpRequest, form: SubmitForm | None, status: int = 200) -> HttpResponse:
@@ -156,11 +156,12 @@ def _list(request: HttpRequest, form: SubmitForm | None, status: int = 200) -> H
 def narrowed_by(query: QueryDict) -> SessionFilter:
     """The filter that a query string asks for; what cannot be read narrows nothing."""
     sort = query.get("sort", NEWEST_FIRST)
+    agent, status, text, arm = (query.get(name, "").replace("\0", "").strip() for name in ("agent", "status", "q", "arm"))
     return SessionFilter(
-        agent=query.get("agent", ""),
-        status=query.get("status", ""),
-        text=query.get("q", "").strip().replace("\0", ""),
-        arm=query.get("arm", ""),
+        agent=agent,
+        status=status,
+        text=text,
+        arm=arm,
         since=_moment(query.get("since", "")),
         until=_moment(query.get("until", "")),
         sort=sort if sort.removeprefix("-") in SORTS else NEWEST_FIRST,

@@ -54,6 +54,13 @@ def test_filters_narrow_the_list_and_can_be_removed(operator):
     assert "No session matches." in operator.get("/sessions/?q=nothing-like-it").content.decode()
 
 
+@pytest.mark.parametrize("name", ["agent", "status", "arm", "q"])
+@pytest.mark.parametrize("path", ["/sessions/", "/sessions/export.csv", "/sessions/form/"])
+def test_a_filter_of_characters_that_no_text_may_hold_is_read_without_them(operator, path, name):
+    store(example())
+    assert operator.get(f"{path}?{name}=%00").status_code == 200
+
+
 def test_a_session_is_found_by_the_end_of_its_id(operator):
     session = store(example(), task="Refund it")
     store(example(), task="Another")
