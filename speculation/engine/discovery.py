@@ -25,6 +25,7 @@ CHOSEN_FROM = ("result", "results", "any")
 """Places whose elements are compared with what was asked: elsewhere their order says more."""
 WORK = ("files", "names", "commands", "checks", "filled")
 UNPLACED = Family("work", "", "~unplaced")
+_OF_UNPLACED = f" + each of {UNPLACED} + "
 _LIKE_WORK = re.compile(r"[/. ]")
 _MANY = re.compile(r"[\[{~]")
 
@@ -149,6 +150,11 @@ def homes(memory: Memory, value: str) -> Iterator[Source]:
     name = next((name for name in memory.workspace.values("unplaced") if value.endswith(f"/{name}")), None)
     if name is not None:
         yield Source(UNPLACED, "each", prefix=value.removesuffix(name))
+
+
+def is_home(text: str) -> bool:
+    """True for the text of a source that `homes` found."""
+    return _OF_UNPLACED in text
 
 
 def choices_in(found: Iterable[Source], memory: Memory) -> Iterator[Source]:

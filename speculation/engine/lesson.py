@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from speculation.engine.counts import Row
-from speculation.engine.discovery import UNPLACED, choices_in, discover
+from speculation.engine.discovery import UNPLACED, choices_in, discover, is_home
 from speculation.engine.identity import Identity, identity, key_of
 from speculation.engine.mapping import Source
 from speculation.engine.memory import Memory
@@ -16,6 +16,8 @@ from speculation.engine.value_choice import Option, ValueChoice
 
 MAX_SOURCES = 40
 """Sources kept for one argument; a half more are counted before the least useful go."""
+MAX_HOMES = 8
+"""Places of relative names that are kept beside them: each is right seldom, and in a new session one of them is."""
 MAX_FOUND_ONCE = 400
 TEACH_ALL_BELOW, TEACH_EVERY = 3000, 4
 """Steps of a tool that are all lessons; of later ones one in a few is."""
@@ -84,7 +86,9 @@ class Learner:
 
     def drop_least(self, argument: str) -> None:
         """Too many sources of an argument are known: the least useful go."""
-        drop_least(self.base.sources[argument], MAX_SOURCES)
+        known = self.base.sources[argument]
+        drop_least(known, MAX_SOURCES, [text for text in known if not is_home(text)])
+        drop_least(known, MAX_HOMES, [text for text in known if is_home(text)])
         self._rosters.pop(argument, None)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speculation.engine.counts import MAX_MAPPING_CONTEXT, Context, Place, Row, Table, suffixes
+from speculation.engine.discovery import is_home
 from speculation.engine.roster import WHOLE, Roster, Tally
 from speculation.engine.tool_choice import Floats
 from speculation.engine.types import Calibration, Pattern
@@ -283,8 +284,10 @@ def _weigh(rows: Sequence[Row]) -> dict[str, Chance]:
 
 
 def _looked_at(tallies: Mapping[str, Tally], is_repeating: bool) -> list[str]:
-    """The sources of one argument that are worth a look."""
-    best = _best(tallies)
+    """The sources of one argument that are worth a look. Of the places where an agent works that is each: one session's
+    is another's no more than seldom."""
+    best = _best({source: tally for source, tally in tallies.items() if not is_home(source)})
+    best += sorted(filter(is_home, tallies))
     if not is_repeating:
         return best
     right = [s for s, t in tallies.items() if s[0] == "=" and s not in best and _right(t) >= RIGHT_OF_CONSTANT]

@@ -1,6 +1,6 @@
 """Sets of sources, one an argument, that lead to whole calls: arguments that go together come from the same place."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from speculation.engine.counts import Row
@@ -74,8 +74,9 @@ def _parts(texts: Mapping[str, object]) -> dict[str, tuple[tuple[str, str], ...]
     return {text: tuple(parts.items()) for text in texts if (parts := template_parts(text))}
 
 
-def drop_least(tallies: dict[str, list[float]], keep: int) -> None:
-    """The sources that were least often right go."""
-    order = sorted(tallies, key=lambda s: (-(tallies[s][0] + tallies[s][2]), tallies[s][3], s))
+def drop_least(tallies: dict[str, list[float]], keep: int, among: Iterable[str] | None = None) -> None:
+    """The sources that were least often right go. `among`: those that may, all if not given."""
+    those = tallies if among is None else among
+    order = sorted(those, key=lambda s: (-(tallies[s][0] + tallies[s][2]), tallies[s][3], s))
     for source in order[keep:]:
         del tallies[source]

@@ -187,6 +187,24 @@ def test_where_an_agent_works_is_learned_and_tells_where_the_first_file_of_a_new
     assert best.sources == {"file_path": '"/home/app/" + each of work()~unplaced + ""'}
 
 
+def test_every_place_where_an_agent_works_is_kept_however_many_files_it_reads_otherwise() -> None:
+    def fixing(home: str, name: str) -> list[Event]:
+        return [user(f"Please mend src/{name}.py"), *call(1, "read", "code", file_path=f"{home}/src/{name}.py")]
+
+    reading = [user("Go on"), *(event for n in range(80) for event in call(n + 1, "read", "", file_path=f"/log/{n}.txt"))]
+    miner = Miner("agent", tools=EVERY_TOOL)
+    for session in (fixing("/home/app", "one"), fixing("/tree/app", "two"), reading, reading, reading):
+        miner.observe_session(session)
+    known = row(miner.patterns(), (), "read").mapping["file_path"]
+    assert len(known) < 80, "most of what was read there is forgotten"
+    homes = {count.source for count in known if "unplaced" in count.source}
+    assert homes == {f'"{home}/" + each of work()~unplaced + ""' for home in ("/home/app", "/tree/app")}
+    session = Predictor(miner.patterns(), EVERY_TOOL).session()
+    session.observe(fixing("", "other")[0])
+    guesses = {str(one.call.arguments["file_path"]) for one in session.predict(5)[0]}
+    assert {"/home/app/src/other.py", "/tree/app/src/other.py"} <= guesses
+
+
 def weights(patterns: list[Pattern], tool: str) -> dict[str, list[float]]:
     found: dict[str, list[float]] = row(patterns, (), tool).statistics.get("signs", {})
     return found
