@@ -12,6 +12,7 @@ from operator import attrgetter, getitem
 from typing import NamedTuple
 
 from speculation.engine.file_weights import TABLES
+from speculation.engine.paths import Places
 
 NO_ACT, READ, EDITED, SEARCHED = range(4)
 AFTERS = 9
@@ -114,6 +115,8 @@ class Situation(NamedTuple):
     """Of the series."""
     first_said: File | None
     """Of those the model named, the first that was not acted on since."""
+    places: Places
+    """What the session told of directories."""
 
 
 def marks(file: File, situation: Situation) -> tuple[int, ...]:
@@ -143,6 +146,7 @@ def marks(file: File, situation: Situation) -> tuple[int, ...]:
         _shared(file, situation.pattern),
         _shared(file, situation.plan) if after == AFTER_OTHER else 0,
         0 if unread else 1 + (not file.read_whole) + 2 * is_edited,
+        situation.places.whereabouts(file.path),
     )
 
 

@@ -121,6 +121,7 @@ class Files:
             sibling=sibling_of(path),
             first_unread=next((file for file in self._series if not file.reads), None),
             first_said=next((file for file in self._said if file.acted_at < self.now), None),
+            places=self.places,
         )
 
     def begin_turn(self) -> None:

@@ -11,7 +11,8 @@ LONGEST_NAME = 200
 MAX_NAMES = 128
 """Names taken from one text."""
 
-_NAME = re.compile(r"(?<![\w.@~+/:-])[\w.@~+/-]*\w\.[A-Za-z]\w{0,9}(?![\w/.(])")
+# What follows a closing bracket, as in `${ROOT}/a.py` or `<dir>/a.py`, is no absolute path.
+_NAME = re.compile(r"(?<![\w.@~+/:-])(?<![]})>*%](?=/))[\w.@~+/-]*\w\.[A-Za-z]\w{0,9}(?![\w/.(])")
 _WORD_OF_PROSE = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]|[A-Z]\w*\.[A-Z]\w*|\d+\.\w+")
 _FOREIGN = ("a/", "b/")
 """What `git diff` writes before both names of a file."""
@@ -71,6 +72,18 @@ class Places:
             self._above[parts[depth]] = above
         return is_new
 
+    def whereabouts(self, path: str | None) -> int:
+        """What speaks for a file at this path, as a class from 0 to 6.
+
+        0: no path is known. Then by where it lies: no root is known, below the root, elsewhere; of each pair the second where
+        the session itself wrote its directory.
+        """
+        if path is None:
+            return 0
+        above, _, directory = path.rpartition("/")[0].rpartition("/")
+        where = 0 if not self.root else 1 if path.startswith(f"{self.root}/") else 2
+        return 1 + where * 2 + (self._above.get(directory) == above)
+
     def settle(self, directory: str) -> bool:
         """Take a directory as the root for names that nothing else places. True if that is news."""
         is_new = directory != self.root
@@ -120,7 +133,8 @@ class Places:
             self.settle(moved_to)
             return f"{moved_to}/{name}"
         if above := self._above.get(head):
-            self.settle(above)
+            if head[0] != ".":  # one such is in the home of the user as often as in what is worked on
+                self.settle(above)
             return f"{above}/{name}"
         return self._ending(name) or (f"{self.root}/{name}" if self.root else None)
 
