@@ -28,7 +28,7 @@ ABSTAIN_ABOVE = 0.1
 """A tool less likely than this is left out without a word."""
 WATCHED = 3
 """Likeliest calls of a turn that are compared with what it calls."""
-PREFERRED = 1.75
+PREFERRED = 2.5
 """A call that may run early goes before one up to so many times as likely that may not, which hides nothing. Where such calls
 compete for one of three places they come true about equally often: what is lost of all calls is noise (docs/evaluation.md)."""
 MODES = (False, True)

@@ -191,7 +191,8 @@ def test_every_place_where_an_agent_works_is_kept_however_many_files_it_reads_ot
     def fixing(home: str, name: str) -> list[Event]:
         return [user(f"Please mend src/{name}.py"), *call(1, "read", "code", file_path=f"{home}/src/{name}.py")]
 
-    reading = [user("Go on"), *(event for n in range(80) for event in call(n + 1, "read", "", file_path=f"/log/{n}.txt"))]
+    reading = [user("Go on")]
+    reading += [event for n in range(80) for event in call(n + 1, "read", "", file_path=f"/log/{n}.txt")]
     miner = Miner("agent", tools=EVERY_TOOL)
     for session in (fixing("/home/app", "one"), fixing("/tree/app", "two"), reading, reading, reading):
         miner.observe_session(session)
