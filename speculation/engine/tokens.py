@@ -18,6 +18,12 @@ _NAME = re.compile(r"[A-Z](?<!\w[A-Z])[a-z]+ [A-Z][a-z]+\b")
 NAME_SHAPE = "Aa Aa"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.\w+")
 
+_YEAR = r"(?:1[5-9]|20)\d\d"
+_PERIOD = re.compile(
+    rf"(?<!\d)({_YEAR})(s?)(?:[\s_]*(?:[-\u2013\u2014]|to)[\s_]*({_YEAR}|\d\d(?!\d)|present|now))?(?![\da-z])"
+)
+YEARS = frozenset(map(str, range(1500, 2100)))
+NO_END = 9999
 EMPTY_WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -110,3 +116,19 @@ def _parts_of(word: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def stems(text: str) -> frozenset[str]:
     """Words for comparing meaning roughly: lower case, cut to five letters, short and empty ones left out."""
     return frozenset([word[:5] for word in set(_LONG_WORD.findall(text.lower())) - EMPTY_WORDS])
+
+
+
+def periods_in(text: str) -> list[tuple[int, int]]:
+    """First and last year of each period of several years that a text names: `2013-15`, `2019 to present`, `1980s`."""
+    found = []
+    for first, decade, last in _PERIOD.findall(text.lower()):
+        begin = int(first)
+        end = begin + 9 * bool(decade)
+        if last.isdigit():
+            end = int(last) if len(last) == 4 else begin // 100 * 100 + int(last)
+        elif last:
+            end = NO_END
+        if begin < end:
+            found.append((begin, end))
+    return found

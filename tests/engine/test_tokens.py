@@ -2,7 +2,7 @@
 
 import pytest
 
-from speculation.engine.tokens import MAX_SHORT, shapes_of, tokens_by_shape, tokens_of
+from speculation.engine.tokens import MAX_SHORT, periods_in, shapes_of, tokens_by_shape, tokens_of
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,17 @@ def test_plain_words_are_tokens_of_short_texts_alone() -> None:
     assert tokens_of("Find out about (grey) newts.", with_words=True)["a"] == ["out", "about", "grey", "newts"]
     assert "a" not in tokens_of("Find out about newts.")
     assert "a" not in tokens_of("newts " * (MAX_SHORT + 1), with_words=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "periods"),
+    [
+        ("actor:2021\u2013present:_fame", [(2021, 9999)]),
+        ("1980s_to_present", [(1980, 9999)]),
+        ("the 2010s: Ireland", [(2010, 2019)]),
+        ("(1982-86) and 2006 to 2012", [(1982, 1986), (2006, 2012)]),
+        ("in 2015, no. 20150101-20150301, 2015-2010, commit 1998a", []),
+    ],
+)
+def test_periods_of_years_are_read_as_people_write_them(text: str, periods: list[tuple[int, int]]) -> None:
+    assert periods_in(text) == periods
