@@ -8,7 +8,6 @@ an earlier command gets another file or commit of the session.
 import math
 from collections.abc import Mapping
 from copy import copy
-from operator import getitem
 from typing import Any
 
 from speculation.engine.command_templates import Commands
@@ -37,14 +36,10 @@ from speculation.engine.file_ranking import (
     SEARCHED,
     File,
 )
-from speculation.engine.file_weights import TABLES
 from speculation.engine.files import MAX_VALUES, Files
 from speculation.engine.paths import LONGEST_TEXT, is_below, names_in
 from speculation.engine.types import Event, EventKind, ToolTraits
 
-NAMES = [[f"f{table}.{entry}" for entry in range(len(weights))] for table, weights in enumerate(TABLES[:3])]
-"""Marks of files as a learner knows them: what was done with the file, and where it was named. Handing on the others was
-measured to add nothing for the agent whose files the weights were fitted on, and they are many."""
 LEAST_SCORE, MOST_SCORE = -4, 12
 """Scores beyond these are no signs of their own."""
 MAX_SAID = 16
@@ -124,7 +119,10 @@ class Workspace:
         return list(dict.fromkeys(file.name for _, _, file in ranked if (file.path or file.name) in known))
 
     def weighed(self, kind: str) -> list[tuple[str, float, list[str]]]:
-        """A list's values, each with its log-odds among them and its marks, by which a learner may tell them apart."""
+        """A list's values, each with its log-odds among them and its marks, by which a learner may tell them apart.
+
+        Files have none: what a learner made of the marks that rank them was no gain for any recorded agent.
+        """
         known = self._weighed.get(kind)
         if known is None:
             known = self._weighed[kind] = self._weigh(kind)
@@ -149,11 +147,7 @@ class Workspace:
         ranked = self.files.ranked()
         total = math.log(sum([math.exp(odds) for odds, _, _ in ranked])) if ranked else 0.0
         values_of = (lambda file: file.path) if kind == "files" else _unplaced
-        return [
-            (value, odds - total, list(map(getitem, NAMES, entries)))
-            for odds, entries, file in ranked
-            if (value := values_of(file))
-        ]
+        return [(value, odds - total, []) for odds, _, file in ranked if (value := values_of(file))]
 
     def _begin_turn(self, turn: int | None) -> None:
         self.files.begin_turn()
