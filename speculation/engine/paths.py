@@ -10,6 +10,8 @@ LONGEST_TEXT = 16_000
 LONGEST_NAME = 200
 MAX_NAMES = 128
 """Names taken from one text."""
+MAX_KEPT = 1000
+"""Paths whose whereabouts are kept until directories are news."""
 
 # What follows a closing bracket, as in `${ROOT}/a.py` or `<dir>/a.py`, is no absolute path.
 _NAME = re.compile(r"(?<![\w.@~+/:-])(?<![]})>*%](?=/))[\w.@~+/-]*\w\.[A-Za-z]\w{0,9}(?![\w/.(])")
@@ -50,6 +52,8 @@ class Places:
         self._paths: dict[str, list[str]] = {}
         """Last component to the full paths that end in it, oldest first."""
         self._directory = ""
+        self._known_whereabouts: dict[str | None, int] = {}
+        """What was answered since directories were last news."""
 
     def fork(self) -> "Places":
         """The same directories, to be learnt on apart."""
@@ -70,6 +74,8 @@ class Places:
             above = "/".join(parts[:depth])
             is_new |= self._above.get(parts[depth]) != above
             self._above[parts[depth]] = above
+        if is_new:
+            self._known_whereabouts.clear()
         return is_new
 
     def whereabouts(self, path: str | None) -> int:
@@ -78,8 +84,14 @@ class Places:
         0: no path is known. Then by where it lies: no root is known, below the root, elsewhere; of each pair the second where
         the session itself wrote its directory.
         """
-        if path is None:
-            return 0
+        known = self._known_whereabouts.get(path)
+        if known is None:
+            if len(self._known_whereabouts) >= MAX_KEPT:
+                self._known_whereabouts.clear()
+            known = self._known_whereabouts[path] = self._whereabouts(path) if path else 0
+        return known
+
+    def _whereabouts(self, path: str) -> int:
         above, _, directory = path.rpartition("/")[0].rpartition("/")
         where = 0 if not self.root else 1 if path.startswith(f"{self.root}/") else 2
         return 1 + where * 2 + (self._above.get(directory) == above)
@@ -87,7 +99,9 @@ class Places:
     def settle(self, directory: str) -> bool:
         """Take a directory as the root for names that nothing else places. True if that is news."""
         is_new = directory != self.root
-        self.root = directory
+        if is_new:
+            self.root = directory
+            self._known_whereabouts.clear()
         return is_new
 
     def keep(self, path: str) -> None:
