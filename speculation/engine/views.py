@@ -83,7 +83,7 @@ class View:
         """
         known, which = self._marks, tuple(offered)
         if known is None or known[0] is not query or known[1] != which:
-            years = [int(word) for word in query & YEARS]
+            years = sorted(map(int, query & YEARS))
             held = _held([self.periods(at) for at in offered], years) if years else {}
             known = self._marks = query, which, _marks_of([self.words(at) for at in offered], query, held)
         return known[2]
