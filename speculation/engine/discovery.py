@@ -8,7 +8,7 @@ from typing import Any
 
 from speculation.engine.identity import key_of
 from speculation.engine.leaves import leaf_name
-from speculation.engine.mapping import Source
+from speculation.engine.mapping import Source, parse_source
 from speculation.engine.memory import MAX_RESULTS, Family, Memory
 from speculation.engine.tokens import NAME_SHAPE, shapes_of
 from speculation.engine.views import View
@@ -25,7 +25,6 @@ CHOSEN_FROM = ("result", "results", "any")
 """Places whose elements are compared with what was asked: elsewhere their order says more."""
 WORK = ("files", "names", "commands", "checks", "filled")
 UNPLACED = Family("work", "", "~unplaced")
-_OF_UNPLACED = f" + each of {UNPLACED} + "
 _LIKE_WORK = re.compile(r"[/. ]")
 _MANY = re.compile(r"[\[{~]")
 
@@ -154,7 +153,7 @@ def homes(memory: Memory, value: str) -> Iterator[Source]:
 
 def is_home(text: str) -> bool:
     """True for the text of a source that `homes` found."""
-    return _OF_UNPLACED in text
+    return parse_source(text).family == UNPLACED
 
 
 def choices_in(found: Iterable[Source], memory: Memory) -> Iterator[Source]:

@@ -5,19 +5,16 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from speculation.engine.counts import Row
-from speculation.engine.discovery import UNPLACED, choices_in, discover, is_home
+from speculation.engine.discovery import UNPLACED, choices_in, discover
 from speculation.engine.identity import Identity, identity, key_of
 from speculation.engine.mapping import Source
 from speculation.engine.memory import Memory
 from speculation.engine.roster import AGAIN_RANKS, WHOLE, Roster, Tally, again_text
-from speculation.engine.source_sets import SourceSets, Values, drop_least
+from speculation.engine.source_sets import SourceSets, Values
+from speculation.engine.source_worth import MAX_SOURCES, drop_least_of_argument
 from speculation.engine.steps import Step
 from speculation.engine.value_choice import Option, ValueChoice
 
-MAX_SOURCES = 40
-"""Sources kept for one argument; a half more are counted before the least useful go."""
-MAX_HOMES = 8
-"""Places of relative names that are kept beside them: each is right seldom, and in a new session one of them is."""
 MAX_FOUND_ONCE = 400
 TEACH_ALL_BELOW, TEACH_EVERY = 3000, 4
 """Steps of a tool that are all lessons; of later ones one in a few is."""
@@ -86,9 +83,7 @@ class Learner:
 
     def drop_least(self, argument: str) -> None:
         """Too many sources of an argument are known: the least useful go."""
-        known = self.base.sources[argument]
-        drop_least(known, MAX_SOURCES, [text for text in known if not is_home(text)])
-        drop_least(known, MAX_HOMES, [text for text in known if is_home(text)])
+        drop_least_of_argument(self.base.sources[argument])
         self._rosters.pop(argument, None)
 
 

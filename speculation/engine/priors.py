@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speculation.engine.counts import MAX_MAPPING_CONTEXT, Context, Place, Row, Table, suffixes
-from speculation.engine.discovery import is_home
-from speculation.engine.roster import WHOLE, Roster, Tally
+from speculation.engine.roster import WHOLE, Roster
+from speculation.engine.source_worth import looked_at, reliable
 from speculation.engine.tool_choice import Floats
 from speculation.engine.types import Calibration, Pattern
 from speculation.engine.value_choice import ValueChoice
@@ -26,14 +26,6 @@ CONTEXT_WEIGHT = 4.0
 """How many observations under a longer context weigh as much as all under the shorter one."""
 MIN_PROBABILITY = 0.004
 MAX_SHAPES = 2
-MAX_SOURCES = 40
-KEPT_SOURCES = 5
-MIN_RELIABILITY = 0.12
-"""Sources more seldom right than this are not looked at, but for the best few."""
-KEPT_CONSTANTS, RIGHT_OF_CONSTANT = 12, 6.0
-"""Constants of a tool whose calls come again, such as command lines, that are looked at however seldom they are right, and how
-often each must have been: `git status` is given once in sixty commands, but often when the user spoke. Of other tools such
-values are those of the tasks that were learned from."""
 STEPS_FOR_HALF = 150.0
 """So many steps learned, and the learned choice of the tool counts as much as the blend of contexts."""
 DEFAULT_USE_SECONDS = 3.0
@@ -86,7 +78,7 @@ class Priors:
         self._calibrations: dict[tuple[str, str], Calibration] = {}
         self._rosters = {
             tool: {
-                a: Roster(tool, a, {source: tallies[source] for source in _looked_at(tallies, tool in repeating)})
+                a: Roster(tool, a, {source: tallies[source] for source in looked_at(tallies, tool in repeating)})
                 for a, tallies in row.sources.items()
                 if a != WHOLE
             }
@@ -271,7 +263,8 @@ class Priors:
 def _weigh(rows: Sequence[Row]) -> dict[str, Chance]:
     """The reliability of a tool's whole calls, blended over contexts from the shortest to the longest."""
     found: dict[str, Chance] = {}
-    for source in _best(rows[0].sources.get(WHOLE, {})) if rows else ():
+    wholes = rows[0].sources.get(WHOLE, {}) if rows else {}
+    for source in reliable(wholes, wholes):
         after = soon = PRIOR_RIGHT
         weight = PRIOR_WEIGHT
         for row in rows:
@@ -281,29 +274,6 @@ def _weigh(rows: Sequence[Row]) -> dict[str, Chance]:
             weight = CONTEXT_WEIGHT
         found[source] = Chance(after, soon)
     return found
-
-
-def _looked_at(tallies: Mapping[str, Tally], is_repeating: bool) -> list[str]:
-    """The sources of one argument that are worth a look. Of the places where an agent works that is each: one session's
-    is another's no more than seldom."""
-    best = _best({source: tally for source, tally in tallies.items() if not is_home(source)})
-    best += sorted(filter(is_home, tallies))
-    if not is_repeating:
-        return best
-    right = [s for s, t in tallies.items() if s[0] == "=" and s not in best and _right(t) >= RIGHT_OF_CONSTANT]
-    return best + sorted(right, key=lambda s: (-_right(tallies[s]), s))[:KEPT_CONSTANTS]
-
-
-def _best(tallies: Mapping[str, Tally]) -> list[str]:
-    """The sources that are worth a look at every prediction, the oftenest right first."""
-    order = sorted(tallies, key=lambda s: (-_right(tallies[s]), tallies[s][3], s))
-    reliable = [s for s in order[:MAX_SOURCES] if tallies[s][2] >= MIN_RELIABILITY * tallies[s][3]]
-    return reliable if len(reliable) >= KEPT_SOURCES else order[:KEPT_SOURCES]
-
-
-def _right(tally: Tally) -> float:
-    """How often it was right, when the tool came next or soon."""
-    return tally[0] + tally[2]
 
 
 def _shares(shapes: Mapping[str, float]) -> list[tuple[float, list[str]]]:

@@ -1,11 +1,12 @@
 """Sets of sources, one an argument, that lead to whole calls: arguments that go together come from the same place."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 from speculation.engine.counts import Row
 from speculation.engine.mapping import parse_source
 from speculation.engine.roster import AGAIN_RANKS, WHOLE, template_parts, template_text
+from speculation.engine.source_worth import drop_least
 
 MAX_SETS = 24
 """Sets kept for one tool; a half more are counted before the least useful go."""
@@ -48,7 +49,7 @@ class SourceSets:
                 known[text] = [weight, seen[0], weight, seen[1]]
                 self._known[text] = tuple(template_parts(text).items())
         if len(self._known) > MAX_SETS * 1.5:
-            drop_least(known, MAX_SETS + AGAIN_RANKS)
+            drop_least(known, MAX_SETS + AGAIN_RANKS, known)
             self._known = {text: parts for text, parts in self._known.items() if text in known}
         return True
 
@@ -72,11 +73,3 @@ class SourceSets:
 
 def _parts(texts: Mapping[str, object]) -> dict[str, tuple[tuple[str, str], ...]]:
     return {text: tuple(parts.items()) for text in texts if (parts := template_parts(text))}
-
-
-def drop_least(tallies: dict[str, list[float]], keep: int, among: Iterable[str] | None = None) -> None:
-    """The sources that were least often right go. `among`: those that may, all if not given."""
-    those = tallies if among is None else among
-    order = sorted(those, key=lambda s: (-(tallies[s][0] + tallies[s][2]), tallies[s][3], s))
-    for source in order[keep:]:
-        del tallies[source]

@@ -121,10 +121,9 @@ def test_a_list_is_read_on_where_reading_it_stopped() -> None:
 
 def test_of_files_found_the_one_that_the_model_spoke_of_comes_earlier() -> None:
     found = call("grep", "/app/server.py\n/app/session.py\n/app/settings.py", pattern="x")
-    assert after(found).values("files")[0] == "/app/server.py"
-    for name in ("session", "settings"):
-        said = Event(EventKind.LLM, text=f"Let me look at the {name}.")
-        assert after(said, found).values("files")[0] == f"/app/{name}.py"
+    said = Event(EventKind.LLM, text="Let me look at the settings.")
+    assert after(found).values("files") == ["/app/server.py", "/app/session.py", "/app/settings.py"]
+    assert after(said, found).values("files") == ["/app/settings.py", "/app/server.py", "/app/session.py"]
 
 
 def test_the_weights_have_an_entry_for_every_mark() -> None:
