@@ -156,22 +156,26 @@ def _list(request: HttpRequest, form: SubmitForm | None, status: int = 200) -> H
 def narrowed_by(query: QueryDict) -> SessionFilter:
     """The filter that a query string asks for; what cannot be read narrows nothing."""
     sort = query.get("sort", NEWEST_FIRST)
-    agent, status, text, arm = (query.get(name, "").replace("\0", "").strip() for name in ("agent", "status", "q", "arm"))
     return SessionFilter(
-        agent=agent,
-        status=status,
-        text=text,
-        arm=arm,
-        since=_moment(query.get("since", "")),
-        until=_moment(query.get("until", "")),
+        agent=_asked(query, "agent"),
+        status=_asked(query, "status"),
+        text=_asked(query, "q"),
+        arm=_asked(query, "arm"),
+        since=_moment(_asked(query, "since")),
+        until=_moment(_asked(query, "until")),
         sort=sort if sort.removeprefix("-") in SORTS else NEWEST_FIRST,
     )
+
+
+def _asked(query: QueryDict, name: str) -> str:
+    """What a filter asks for, without what no text may hold; empty for one that narrows nothing."""
+    return query.get(name, "").replace("\0", "").strip()
 
 
 def _moment(text: str) -> datetime | None:
     """`2026-11-24T14:00`, in the server's time zone where it names none; None where it is no moment."""
     try:
-        moment = parse_datetime(text.strip().replace(" ", "T"))
+        moment = parse_datetime(text.replace(" ", "T"))
     except ValueError:
         return None
     return timezone.make_aware(moment) if moment is not None and timezone.is_naive(moment) else moment
@@ -204,7 +208,7 @@ def _chips(request: HttpRequest) -> list[dict[str, str]]:
     """What narrows the list, each with the address that removes it."""
     chips = []
     for name in FILTERS:
-        if (value := request.GET.get(name)) and (name not in MOMENTS or _moment(value)):
+        if (value := _asked(request.GET, name)) and (name not in MOMENTS or _moment(value)):
             rest = request.GET.copy()
             del rest[name]
             rest.pop("page", None)

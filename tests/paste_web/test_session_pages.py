@@ -55,6 +55,13 @@ def test_filters_narrow_the_list_and_can_be_removed(operator):
 
 
 @pytest.mark.parametrize("name", ["agent", "status", "arm", "q"])
+@pytest.mark.parametrize("empty", ["%00", "%20"])
+def test_a_filter_that_asks_for_nothing_has_no_chip(operator, name, empty):
+    store(example())
+    assert 'class="chip"' not in operator.get(f"/sessions/?{name}={empty}").content.decode()
+
+
+@pytest.mark.parametrize("name", ["agent", "status", "arm", "q"])
 @pytest.mark.parametrize("path", ["/sessions/", "/sessions/export.csv", "/sessions/form/"])
 def test_a_filter_of_characters_that_no_text_may_hold_is_read_without_them(operator, path, name):
     store(example())
