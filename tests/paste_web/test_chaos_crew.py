@@ -46,7 +46,7 @@ def test_a_killed_program_runs_again_and_nobody_is_left_at_the_end(tmp_path: Pat
         first, child = member.process.pid, member.children()[0]
         member.signal_all(signal.SIGKILL)
         wait_for(lambda: member.is_gone)
-        assert not is_alive(child)
+        wait_for(lambda: not is_alive(child))
         hands.restart_the_gone()
         assert member.process.pid != first and is_alive(member.process.pid)
         second = member.process.pid
