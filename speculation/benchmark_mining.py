@@ -102,6 +102,10 @@ class Mining:
             yield self.point()
 
     def point(self) -> Point:
+        wall, began_at = time.perf_counter(), time.process_time()
+        self._miner.settle()
+        self._seconds += time.process_time() - began_at
+        self._wall_seconds += time.perf_counter() - wall
         gc.collect()
         now = resident_bytes()
         grown = None if now is None or self._bytes_before is None else now - self._bytes_before

@@ -110,6 +110,9 @@ class Measurement:
             costs.mining_seconds += self._choices.cpu_clock() - began_at
             costs.mined_events += len(script.session.events)
             self._tell(f"{self._sets.source}: {number} of {len(self._training)} sessions mined")
+        began_at = self._choices.cpu_clock()
+        miner.settle()
+        costs.mining_seconds += self._choices.cpu_clock() - began_at
         self._tell(f"{self._sets.source}: calibrating")
         began_at = self._choices.cpu_clock()
         miner.calibrate(cross_fit([script.session.events for script in self._training], self._world.tools))

@@ -116,10 +116,13 @@ class Miner:
             position = step.start
             if number >= known_turns:
                 learn(memory, step)
-        self._table.tools.forget_least()
 
     def _hints(self, tool: str) -> Counts:
         return self._table.row(self._table.place(()), tool).hints
+
+    def settle(self) -> None:
+        """Learn all there is to learn from the sessions so far. Done by itself before patterns are read."""
+        self._table.tools.settle()
 
     def calibrate(self, calibrations: Calibrations) -> None:
         """Set what predictions need to keep their word (calibration.py)."""
