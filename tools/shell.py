@@ -117,6 +117,16 @@ def head_of(command: str) -> str:
 
 
 LONGEST_PROGRAM = 24
+LONGEST_HEADED, MAX_HEADS = 600, 5
+_PARTED = re.compile(r"&&|\|\||[;\n]")
+
+
+@lru_cache(maxsize=20000)
+def heads_of(command: str) -> tuple[str, ...]:
+    """What kinds of command lines it is made of, each once, in their order; of a pipeline its first program."""
+    start = command.partition("<<")[0][:LONGEST_HEADED]
+    heads = dict.fromkeys([head_of(part.strip()) for part in _PARTED.split(start)])
+    return tuple([head for head in heads if head not in ("", "cd")])[:MAX_HEADS]
 
 
 def is_read_only(command: str) -> bool:

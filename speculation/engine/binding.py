@@ -12,6 +12,7 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from speculation.engine.counts import Context
+from speculation.engine.habits import settled
 from speculation.engine.identity import Identity
 from speculation.engine.memory import Memory
 from speculation.engine.priors import Chance, Priors
@@ -125,6 +126,9 @@ class Offers:
         if not options or roster is None:
             return [], 0.0
         chances = priors.choice(tool, name, contexts).chances(options, self.memory.situation)
+        habits = priors.habits(tool, name, contexts)
+        if habits is not None and (known := habits.chances(self.memory.habit_signs(habits.values))):
+            chances = settled(chances, [option.key for option in options], known)
         values = [_Value(option, after, soon, roster) for option, (after, soon) in zip(options, chances, strict=True)]
         return values, max([max(chance) for chance in chances])
 

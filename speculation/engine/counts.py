@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from speculation.engine.habits import Habits
 from speculation.engine.identity_hints import Counts
 from speculation.engine.roster import Tally
 from speculation.engine.tool_choice import ToolChoice
@@ -42,6 +43,8 @@ class Row:
     """Sum of the seconds until it was asked for, and how often that was known."""
     choices: dict[str, ValueChoice] = field(default_factory=dict)
     """Per argument the weights by which one of its values is chosen (value_choice.py); without context only."""
+    habits: dict[str, Habits] = field(default_factory=dict)
+    """Per argument the values that come again and again; without context only."""
     hints: Counts = field(default_factory=dict)
     """Per argument how often it changed the result (identity_hints.py); without context only, not aged."""
     enabled: bool = True
@@ -108,6 +111,9 @@ class Table:
         row.choices = {argument: ValueChoice(weights) for argument, weights in statistics.get("choices", {}).items()}
         for choice in row.choices.values():
             choice.age(scale)
+        row.habits = {argument: Habits(shown) for argument, shown in statistics.get("habits", {}).items()}
+        for habits in row.habits.values():
+            habits.age(scale)
         row.hints = {argument: list(numbers) for argument, numbers in statistics.get("hints", {}).items()}
         if not pattern.context:
             self.tools.put(pattern.tool, statistics.get("signs", {}))
@@ -132,6 +138,8 @@ class Table:
         for row in self.places[()].rows.values() if () in self.places else ():
             for choice in row.choices.values():
                 choice.age(scale)
+            for habits in row.habits.values():
+                habits.age(scale)
 
     def _rescale(self) -> None:
         scale, self.weight = 1.0 / self.weight, 1.0
@@ -233,6 +241,8 @@ class Table:
             found["seen"] = {tool: [self._shown(n) for n in pair] for tool, pair in sorted(row.seen.items())}
         if row.choices:
             found["choices"] = {argument: choice.shown() for argument, choice in sorted(row.choices.items())}
+        if row.habits:
+            found["habits"] = {argument: habits.shown() for argument, habits in sorted(row.habits.items())}
         if row.hints:
             found["hints"] = {argument: list(numbers) for argument, numbers in sorted(row.hints.items())}
         if row.lead[1]:

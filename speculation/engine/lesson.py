@@ -6,6 +6,7 @@ from typing import Any
 
 from speculation.engine.counts import Row
 from speculation.engine.discovery import UNPLACED, choices_in, discover
+from speculation.engine.habits import Habits
 from speculation.engine.identity import Identity, identity, key_of
 from speculation.engine.mapping import Source
 from speculation.engine.memory import Memory
@@ -32,9 +33,10 @@ WEIGH_EVERY = 24
 class Learner:
     """What is shared by all lessons of one tool: the rosters of its arguments, kept in step with their counts."""
 
-    def __init__(self, tool: str, base: Row, repeats: bool) -> None:
-        """`repeats`: as ToolTraits.repeats: what was asked before is a candidate like any other."""
-        self.tool, self.base, self.repeats = tool, base, repeats
+    def __init__(self, tool: str, base: Row, repeats: bool, habitual: str = "") -> None:
+        """`repeats`: as ToolTraits.repeats: what was asked before is a candidate like any other. `habitual`: the argument that
+        holds command lines, if one does."""
+        self.tool, self.base, self.repeats, self.habitual = tool, base, repeats, habitual
         self.sets = SourceSets(base)
         self._steps = [0, 0]
         self._rosters: dict[str, Roster] = {}
@@ -64,6 +66,12 @@ class Learner:
         found = self.base.choices.get(argument)
         if found is None:
             found = self.base.choices[argument] = ValueChoice()
+        return found
+
+    def habits(self, argument: str) -> Habits:
+        found = self.base.habits.get(argument)
+        if found is None:
+            found = self.base.habits[argument] = Habits()
         return found
 
     def should_discover(self, explained: bool, weight: float) -> bool:
@@ -175,6 +183,8 @@ class Lesson:
         wanted = key_of(self.next[argument]) if is_next and self.next and argument in self.next else None
         roster = self.learner.roster(argument)
         options = roster.options(self.memory, alone)
+        if argument == self.learner.habitual:
+            self._learn_habits(argument, is_next, wanted, soon)
         self.learner.choice(argument).learn(list(options.values()), self.situation, is_next, wanted, soon, self.times)
         self._count_all(roster, options, is_next, wanted, soon)
         texts = roster.texts
@@ -189,6 +199,14 @@ class Lesson:
             for place_in_turn, value in enumerate(now):
                 self._discover(argument, value, is_next and place_in_turn == 0, values)
         return values
+
+    def _learn_habits(self, argument: str, is_next: bool, wanted: Hashable, soon: set[Hashable]) -> None:
+        habits = self.learner.habits(argument)
+        known = self.base.sources.get(argument, {})
+        for value in soon:
+            if type(value) is str and (tally := known.get(f"= {json.dumps(value)}")):
+                habits.take_up(value, (tally[0] + tally[2]) / self.weight)
+        habits.learn(self.memory.habit_signs(habits.values), wanted if is_next else None, soon)
 
     def _count_all(
         self, roster: Roster, options: Mapping[Hashable, Option], is_next: bool, wanted: Hashable, soon: set[Hashable]

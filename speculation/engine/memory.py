@@ -11,11 +11,15 @@ from speculation.engine.tokens import stems, tokens_of
 from speculation.engine.types import Event, EventKind, ToolTraits
 from speculation.engine.views import NOTHING, View
 from speculation.engine.workspace import Workspace
+from tools.shell import heads_of
 
 MAX_RESULTS = 12
 """Results of one tool that are still looked into."""
 MAX_SIGNATURES = 3
 """Last signatures that are signs, each suffix of them one."""
+LATELY = ("ran", "ran before", "ran earlier")
+"""What the last calls did, the last first."""
+MAX_AGO = 6
 MAX_WORDS = 48
 """Words of the user's message that are signs."""
 MAX_MESSAGES = 12
@@ -47,6 +51,11 @@ class Memory:
         self.signatures: list[str] = []
         self._coarse: list[str] = []
         """The signatures without the kinds of command lines."""
+        self._done: Sequence[Sequence[str]] = ()
+        """What the last events did, the newest first: the kinds of a command line's parts, or the event's signature."""
+        self._given: dict[str, int] = {}
+        """Command line to the number, among all that were given, at which it was given last."""
+        self._count_given = 0
         self.results: dict[str, list[Parsed]] = {}
         self.newest: list[Parsed] = []
         self.calls: dict[str, list[Mapping[str, Any]]] = {}
@@ -67,6 +76,7 @@ class Memory:
         """A memory that has seen the same and goes its own way. Only what never changes is shared."""
         fork = copy(self)
         fork.signatures, fork._coarse = self.signatures[:], self._coarse[:]
+        fork._given = dict(self._given)
         fork.newest, fork._unread = self.newest[:], self._unread[:]
         fork.results = {tool: results[:] for tool, results in self.results.items()}
         fork.calls = {tool: calls[:] for tool, calls in self.calls.items()}
@@ -88,8 +98,18 @@ class Memory:
         if event.kind != EventKind.LLM:
             self.signatures.append(str(event.signature) if traits is None else traits.signature(event))
             self._coarse.append(str(event.signature))
+            self._note_done(event, traits)
             self._signs = None
         self.workspace.observe(event, traits)
+
+    def _note_done(self, event: Event, traits: ToolTraits | None) -> None:
+        command = event.arguments.get(traits.shell_argument) if traits is not None and traits.shell_argument else None
+        done = [str(event.signature)]
+        if isinstance(command, str):
+            done = [f"{head}:{event.status}" for head in heads_of(command)]
+            self._count_given += 1
+            self._given[command] = self._count_given
+        self._done = [done, *self._done][: len(LATELY)]
 
     def _observe_words(self, kind: str, text: str) -> None:
         self._forget(kind, "work")
@@ -152,6 +172,16 @@ class Memory:
             self._signs += [f"{tool} x{min(len(calls), 3)}" for tool, calls in self.asked.items()]
             self._signs += self.workspace.signs()
         return self._signs
+
+    def habit_signs(self, habits: Iterable[str]) -> list[str]:
+        """What may tell which of these command lines is given: `signs`, what the last calls did, and how long ago each was given."""
+        found = list(self.signs())
+        for when, done in zip(LATELY, self._done, strict=False):
+            found += [f"{when} {what}" for what in done]
+        for habit in habits:
+            if at := self._given.get(habit):
+                found.append(f"{habit} ago {min((self._count_given - at).bit_length(), MAX_AGO)}")
+        return found
 
     def view(self, family: Family) -> View:
         """The values of a place as it stands; without any where it has none."""

@@ -182,7 +182,8 @@ class Miner:
     ) -> None:
         learner, traits = self._learners.get(tool), self._tools.get(tool)
         if learner is None or learner.base is not rows[0]:
-            learner = self._learners[tool] = Learner(tool, rows[0], traits is not None and traits.repeats)
+            repeats, habitual = (traits.repeats, traits.shell_argument) if traits is not None else (False, "")
+            learner = self._learners[tool] = Learner(tool, rows[0], repeats, habitual)
         times *= learner.how_often(tool == step.tool)
         if not times:
             return

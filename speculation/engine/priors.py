@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speculation.engine.counts import MAX_MAPPING_CONTEXT, Context, Place, Row, Table, suffixes
+from speculation.engine.habits import Habits
 from speculation.engine.roster import WHOLE, Roster
 from speculation.engine.source_worth import looked_at, reliable
 from speculation.engine.tool_choice import Floats
@@ -239,6 +240,10 @@ class Priors:
         if own is not None:
             return self._own[tool, own].choices.get(argument, UNTAUGHT)
         return self._base[tool].choices.get(argument, UNTAUGHT)
+
+    def habits(self, tool: str, argument: str, contexts: Sequence[Context] = ()) -> Habits | None:
+        """The argument's values that come again and again, where there may be some and no operator said where they come from."""
+        return None if self._own_context(tool, contexts) is not None else self._base[tool].habits.get(argument)
 
     def shapes(self, tool: str) -> list[tuple[float, list[str]]]:
         """The commonest sets of arguments of a tool, with their shares; of each the least often derivable argument first."""

@@ -55,7 +55,8 @@ class _Step(NamedTuple):
     """Rows of signs, the column of the tool that came next, those of all that came soon, and what the step counts."""
 
     rows: NDArray[np.intp]
-    target: int
+    target: int | None
+    """None: nothing is to be learned of what comes next."""
     soon: Sequence[int]
     pace: float
 
@@ -76,16 +77,18 @@ class ToolChoice:
         """Steps that were gone through once."""
 
     def learn(
-        self, signs: Sequence[str], tool: str, soon: Iterable[str], weight: float = 1.0, pace: float = 1.0
+        self, signs: Sequence[str], tool: str | None, soon: Iterable[str], weight: float = 1.0, pace: float = 1.0
     ) -> None:
         """One step: `tool` came next ("" for an answer), `soon` are all that came before the next change of the world.
+        Without a tool it teaches about the latter alone.
 
         `pace`: what it counts, beside a step of a short session.
         """
         if len(self._remembered) >= MAX_REMEMBERED:
             self.settle()
         self.steps += weight
-        step = _Step(self._rows(signs), self._column(tool), [self._column(name) for name in soon], pace)
+        target = None if tool is None else self._column(tool)
+        step = _Step(self._rows(signs), target, [self._column(name) for name in soon], pace)
         self._take(step, pace, is_new=True)
         self._remembered.append(step)
 
@@ -106,12 +109,14 @@ class ToolChoice:
         block = self._table.take(step.rows, 0)
         weights, curvatures = block[:, :2], block[:, 2:]
         chances = _chances(weights)
+        known = slice(1 if step.target is None else 0, 2)
         if is_new:
-            curvatures += pace * (chances - chances * chances)
-        chances[0, step.target] -= 1.0
+            curvatures[:, known] += pace * (chances - chances * chances)[known]
+        if step.target is not None:
+            chances[0, step.target] -= 1.0
         for column in step.soon:
             chances[1, column] -= 1.0
-        weights -= pace * STEP * chances / (FIRMNESS + curvatures)
+        weights[:, known] -= pace * STEP * chances[known] / (FIRMNESS + curvatures[:, known])
         self._table[step.rows] = block
 
     def chances(self, signs: Sequence[str]) -> Floats:
@@ -157,8 +162,8 @@ class ToolChoice:
         """Make what was learned count less: later steps weigh more against it."""
         self._table[:, 2:] *= scale
 
-    def of_tool(self, tool: str) -> dict[str, Weight]:
-        """Sign to weights of one tool, for its pattern; weights too small to matter are left out."""
+    def of_tool(self, tool: str, most: int = MAX_SHOWN) -> dict[str, Weight]:
+        """Sign to weights of one tool, for its pattern, at most so many; weights too small to matter are left out."""
         if self._remembered:
             self.settle()
         column = self.tools.get(tool)
@@ -166,7 +171,7 @@ class ToolChoice:
             return {}
         numbers = self._table[: len(self._signs), :, column]
         matter = np.abs(numbers[:, :2]).max(1)
-        least = max(MIN_WEIGHT, float(np.sort(matter)[-MAX_SHOWN]) if len(matter) > MAX_SHOWN else 0.0)
+        least = max(MIN_WEIGHT, float(np.sort(matter)[-most]) if len(matter) > most else 0.0)
         return {
             sign: Weight(*(round(number, 4) for number in numbers[row].tolist()))
             for sign, row in self._signs.items()

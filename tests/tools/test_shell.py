@@ -1,6 +1,6 @@
 import pytest
 
-from tools.shell import head_of, is_read_only, normal_form
+from tools.shell import head_of, heads_of, is_read_only, normal_form
 
 READS = [
     "ls -la src",
@@ -183,3 +183,17 @@ def test_lines_that_a_shell_reads_differently_differ_in_form(one: str, other: st
 )
 def test_a_line_is_known_by_its_first_program_and_that_ones_verb(command: str, head: str) -> None:
     assert head_of(command) == head
+
+
+@pytest.mark.parametrize(
+    ("command", "heads"),
+    [
+        ("git add -A && git commit -m 'x'", ("git add", "git commit")),
+        ("cd /repo && go test ./... | tail -5; git status", ("go test", "git status")),
+        ("git add a || git add b\nls", ("git add", "ls")),
+        ("git commit -F - <<EOF\nrm is only a word here; so is ls\nEOF", ("git commit",)),
+        ("", ()),
+    ],
+)
+def test_a_line_of_several_commands_is_known_by_all_their_heads_each_once(command: str, heads: tuple[str, ...]) -> None:
+    assert heads_of(command) == heads
