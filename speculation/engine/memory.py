@@ -161,7 +161,8 @@ class Memory:
 
     def signs(self) -> list[str]:
         """What may tell which tool comes next: the last signatures, states in the newest result or words that the user
-        just said, how often each tool was called with other arguments, and what is known of the likeliest file."""
+        just said, how often each tool was called with other arguments, what is known of the likeliest file, and what all parts
+        of the newest command line did."""
         if self._signs is None:
             recent = self.signatures[-MAX_SIGNATURES:]
             self._signs = [" > ".join(recent[at:]) for at in range(len(recent))]
@@ -171,13 +172,20 @@ class Memory:
             self._signs += self._marks
             self._signs += [f"{tool} x{min(len(calls), 3)}" for tool, calls in self.asked.items()]
             self._signs += self.workspace.signs()
+            self._signs += self._parts_done()
         return self._signs
+
+    def _parts_done(self) -> list[str]:
+        """Of a line that is one command the last signature says as much."""
+        newest = self._done[0] if self._done else ()
+        return [f"{LATELY[0]} {what}" for what in newest] if len(newest) > 1 else []
 
     def habit_signs(self, habits: Iterable[str]) -> list[str]:
         """What may tell which of these command lines is given: `signs`, what the last calls did, and how long ago each was given."""
         found = list(self.signs())
         for when, done in zip(LATELY, self._done, strict=False):
-            found += [f"{when} {what}" for what in done]
+            if done is not self._done[0] or len(done) == 1:
+                found += [f"{when} {what}" for what in done]
         for habit in habits:
             if at := self._given.get(habit):
                 found.append(f"{habit} ago {min((self._count_given - at).bit_length(), MAX_AGO)}")
