@@ -128,7 +128,7 @@ class Offers:
         chances = priors.choice(tool, name, contexts).chances(options, self.memory.situation)
         habits = priors.habits(tool, name, contexts)
         if habits is not None and (known := habits.chances(self.memory.habit_signs(habits.values))):
-            chances = settled(chances, [option.key for option in options], known)
+            chances = settled(chances, [option.key for option in options], known, habits.share)
         values = [_Value(option, after, soon, roster) for option, (after, soon) in zip(options, chances, strict=True)]
         return values, max([max(chance) for chance in chances])
 

@@ -16,6 +16,9 @@ GIVEN_OFTEN = 3.0
 LONGEST_HABIT = 80
 MAX_SHOWN_SIGNS = 120
 """Signs of one habit that its pattern holds."""
+STEPS_TO_COUNT_FULLY = 1000.0
+"""So many calls learned from, and habits are taken at their word; with fewer they count less beside what sources say of the same
+values. An agent of 20 sessions had .20 of its calls named first by habits alone, .23 without, .24 by both."""
 OTHER = ""
 
 
@@ -58,6 +61,11 @@ class Habits:
         after, soon = self._choice.chances(signs).tolist()
         return {value: (after[at], soon[at]) for value, at in self._choice.tools.items() if value != OTHER}
 
+    @property
+    def share(self) -> float:
+        """What they count beside what sources say of the same values."""
+        return min(1.0, self._choice.steps / STEPS_TO_COUNT_FULLY)
+
     def shown(self) -> dict[str, Any]:
         """For the pattern."""
         signs: dict[str, dict[str, Weight]] = {
@@ -74,11 +82,21 @@ class Habits:
 
 
 def settled(
-    chances: Sequence[tuple[float, float]], keys: Sequence[Hashable], known: Mapping[Hashable, tuple[float, float]]
+    chances: Sequence[tuple[float, float]],
+    keys: Sequence[Hashable],
+    known: Mapping[Hashable, tuple[float, float]],
+    share: float,
 ) -> list[tuple[float, float]]:
-    """The chances of an argument's values, where habits have their own and the others share what these leave of P(next)."""
-    habits = [known.get(key) for key in keys]
-    taken = sum([habit[0] for habit in habits if habit])
-    before = sum([chance[0] for chance, habit in zip(chances, habits, strict=True) if habit])
+    """The chances of an argument's values, where those of habits are moved by `share` of the way to what `known` says of them,
+    and the others share what these leave of P(next)."""
+    habits = [key in known for key in keys]
+    moved = [
+        (after + share * (known[key][0] - after), soon + share * (known[key][1] - soon)) if is_habit else (after, soon)
+        for (after, soon), key, is_habit in zip(chances, keys, habits, strict=True)
+    ]
+    taken = sum([after for (after, _), is_habit in zip(moved, habits, strict=True) if is_habit])
+    before = sum([after for (after, _), is_habit in zip(chances, habits, strict=True) if is_habit])
     scale = (1.0 - min(taken, 1.0)) / max(1.0 - before, 1e-6)
-    return [habit or (chance[0] * scale, chance[1]) for chance, habit in zip(chances, habits, strict=True)]
+    return [
+        chance if is_habit else (chance[0] * scale, chance[1]) for chance, is_habit in zip(moved, habits, strict=True)
+    ]
