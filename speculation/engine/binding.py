@@ -141,18 +141,22 @@ class Offers:
                     break
 
 
+def _never(most: float) -> bool:
+    return False
+
+
 def bind(
     priors: Priors,
     offers: Offers,
     contexts: Sequence[Context],
     tool: str,
     repeats: bool,
-    is_hopeless: Callable[[float], bool] = lambda most: False,
+    is_hopeless: Callable[[float], bool] = _never,
 ) -> tuple[list[Candidate], str]:
     """Candidates for a call of the tool, and, if there are none, the reason. `repeats`: as ToolTraits.repeats.
 
-    `is_hopeless` is asked with the most that a candidate's probability can still be; where it says so, binding stops with
-    what is known by then, and the reason is HOPELESS.
+    `is_hopeless` is asked with the most that a candidate's probability can still be; where it says so before any was found,
+    binding stops, and the reason is HOPELESS. Those found share the tool's chance with the others, so these are looked at.
     """
     memory = offers.memory
     asked = {} if repeats else memory.asked.get(tool, {})
@@ -168,7 +172,7 @@ def bind(
             tool,
             names,
             not repeats and len(names) == 1,
-            lambda most: is_hopeless(max(most, together)),
+            _never if found else lambda most: is_hopeless(max(most, together)),
         )
         if missing == HOPELESS:
             return found, HOPELESS
