@@ -31,6 +31,7 @@ WITHOUT: dict[str, Ablation] = {
     "no calibration by situation": Ablation(rewrite=_without_statistics("situations")),
     "no learned choice of tools": Ablation(rewrite=_without_statistics("signs")),
     "no learned choice of values": Ablation(rewrite=_without_statistics("choices")),
+    "no habits": Ablation(rewrite=_without_statistics("habits")),
     "no record of the session": Ablation(predictor={"keeps_record": False}),
     "no decay": Ablation(miner={"half_life_sessions": 1e12}, predictor={"half_life_sessions": 1e12}),
     "chains depth 2": Ablation(chain_depth=2),
