@@ -12,7 +12,7 @@ from speculation.engine.tool_choice import ToolChoice, Weight
 
 MAX_HABITS = 24
 GIVEN_OFTEN = 3.0
-"""A value becomes a habit when it was given so often."""
+"""A value becomes a habit when it was right so often, next and soon together: after two or three calls."""
 LONGEST_HABIT = 80
 MAX_SHOWN_SIGNS = 120
 """Signs of one habit that its pattern holds."""
