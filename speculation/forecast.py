@@ -24,7 +24,7 @@ from speculation.asked import AskedCall
 from speculation.engine.chains import chained
 from speculation.engine.evidence import REFUTED, Evidence
 from speculation.engine.prediction import SessionPredictor
-from speculation.engine.scheduling import MIN_PROBABILITY, Refused
+from speculation.engine.scheduling import Refused, is_likely_enough
 from speculation.engine.sharpening import Sharpener
 from speculation.engine.types import Event, EventKind, Prediction
 from speculation.events import SessionLost
@@ -242,7 +242,7 @@ class Forecast:
     def _is_worth_offering(self, prediction: Prediction) -> bool:
         """Admission takes transactions: it is not asked about what it would refuse as unlikely."""
         box = self.toolbox.get(prediction.call.tool)
-        if box is None or prediction.probability_before_write < MIN_PROBABILITY:
+        if box is None or not is_likely_enough(prediction, box.traits):
             return False
         spec = self._spec_of(prediction)
         return spec.effect == SideEffect.NONE and self._offers[spec.fingerprint] < MOST_OFFERS
@@ -292,7 +292,7 @@ class Forecast:
                 declined.append(_declined(prediction, early))
                 continue
             self._reasons[spec.fingerprint] = ONLY_WARMS if early.transformed else MOVED
-            self._offers[spec.fingerprint] += prediction.probability_before_write >= MIN_PROBABILITY
+            self._offers[spec.fingerprint] += is_likely_enough(prediction, box.traits)
             traits = box.warming_traits if early.transformed else box.traits
             pattern_id = patterns.get(prediction.pattern)
             offers.append(Offer.of(prediction, early, traits, self.permits.capacity(box), pattern_id))

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from speculation.engine.guessing import PatternGuesser
+from speculation.engine.identity import Identity
 from speculation.engine.prediction import Predictor
 from speculation.engine.replay import Totals, replay
-from speculation.engine.scheduling import MIN_PROBABILITY
+from speculation.engine.scheduling import is_likely_enough
 from speculation.engine.script import RecordedSession, Script, Turn, World, write_script
 from speculation.engine.steps import Step
 from speculation.engine.types import Event, EventKind, Prediction
@@ -62,14 +63,8 @@ class Moved:
     before: float | None
     after: float | None
     came: bool
-
-    @property
-    def was_launched(self) -> bool:
-        return (self.before or 0.0) >= MIN_PROBABILITY
-
-    @property
-    def is_launched(self) -> bool:
-        return (self.after or 0.0) >= MIN_PROBABILITY
+    was_launched: bool
+    is_launched: bool
 
 
 @dataclass(frozen=True)
@@ -183,16 +178,29 @@ def _moved(
     script: Script, turn: Turn, old: Sequence[Prediction], new: Sequence[Prediction], world: World
 ) -> Iterator[Moved]:
     number = _number(script, turn)
-    calls = {world.traits(p.call.tool).identity(p.call.arguments): p.call for p in [*old, *new]}
-    before, after = (
-        {world.traits(p.call.tool).identity(p.call.arguments): p.probability_before_write for p in side}
-        for side in (old, new)
-    )
-    for key, call in calls.items():
-        one = Moved(number, call, before.get(key), after.get(key), _came(call, turn, world))
+    before, after = ({_identity(p, world): p for p in side} for side in (old, new))
+    for key, guess in (before | after).items():
+        was, would_be = before.get(key), after.get(key)
+        one = Moved(
+            number,
+            guess.call,
+            was and was.probability_before_write,
+            would_be and would_be.probability_before_write,
+            _came(guess.call, turn, world),
+            _is_launched(was, world),
+            _is_launched(would_be, world),
+        )
         has_moved = one.before is None or one.after is None or abs(one.before - one.after) >= LEAST_MOVE
         if has_moved and (one.was_launched or one.is_launched):
             yield one
+
+
+def _identity(guess: Prediction, world: World) -> Identity:
+    return world.traits(guess.call.tool).identity(guess.call.arguments)
+
+
+def _is_launched(guess: Prediction | None, world: World) -> bool:
+    return guess is not None and is_likely_enough(guess, world.traits(guess.call.tool))
 
 
 def _number(script: Script, turn: Turn) -> int:

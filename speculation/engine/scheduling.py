@@ -8,11 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from speculation.engine.types import ToolTraits
-from speculation.engine.utility import Bid
+from speculation.engine.types import Prediction, ToolTraits
+from speculation.engine.utility import Bid, hidden_seconds
 
 MIN_PROBABILITY = 0.18
-"""A call less likely than this to be asked for before the world changes is not worth a slot."""
+"""A call less likely than this to be asked for before the world changes is not worth a slot, if it would hide little."""
+MUCH_SECONDS = 1.2
+"""From here on the longer a call would hide, the less likely it need be, ..."""
+LEAST_SHARE = 5 / 6
+"""... down to this share of what is asked of the others: .15. Of longer calls more would be hidden with less still, at more
+runs for each that is asked for (docs/evaluation.md)."""
 MIN_UTILITY_SECONDS = 0.0
 MIN_GAIN_SECONDS = 0.05
 """A replacement must be better by this much, or queued jobs would chase each other out."""
@@ -99,6 +104,16 @@ class Verdict:
         return self.refused is None
 
 
+def is_likely_enough(prediction: Prediction, traits: ToolTraits, usual: float = MIN_PROBABILITY) -> bool:
+    """Whether admission would not refuse it as unlikely."""
+    return prediction.probability_before_write >= least_probability(hidden_seconds(prediction, traits), usual)
+
+
+def least_probability(hidden: float, usual: float = MIN_PROBABILITY) -> float:
+    """How likely a call must be that would hide so many seconds; `usual` where that is little."""
+    return usual * max(LEAST_SHARE, MUCH_SECONDS / max(hidden, MUCH_SECONDS))
+
+
 class _Ledger:
     """What is left of the slack while the bids are gone through, best first."""
 
@@ -159,7 +174,10 @@ def admit(
     min_probability: float = MIN_PROBABILITY,
     min_utility_seconds: float = MIN_UTILITY_SECONDS,
 ) -> list[Verdict]:
-    """A verdict for every bid, the most useful bid first: the higher the utility, the sooner it is served."""
+    """A verdict for every bid, the most useful bid first: the higher the utility, the sooner it is served.
+
+    min_probability: of calls that would hide little (`least_probability`).
+    """
     ledger = _Ledger(slack)
     ordered = sorted(bids, key=lambda bid: (-bid.utility_seconds, bid.fingerprint))
     return [_judge(bid, ledger, tools, min_probability, min_utility_seconds) for bid in ordered]
@@ -180,7 +198,7 @@ def _judge(
         return Verdict(bid, slack.broken[traits.name])
     if bid.fingerprint in slack.held:
         return Verdict(bid, Refused.ALREADY_HELD)
-    if bid.prediction.probability_before_write < min_probability:
+    if bid.prediction.probability_before_write < least_probability(bid.hidden_seconds, min_probability):
         return Verdict(bid, Refused.LOW_PROBABILITY)
     if bid.utility_seconds <= min_utility_seconds:
         return Verdict(bid, Refused.LOW_UTILITY)

@@ -15,6 +15,7 @@ from speculation.engine.guessing import NoGuesses, Offered
 from speculation.engine.identity import Identity
 from speculation.engine.prediction import Predictor
 from speculation.engine.replay import Totals, replay
+from speculation.engine.scheduling import is_likely_enough
 from speculation.engine.script import Script, World
 from speculation.engine.sharpening import WIDE
 from speculation.engine.steps import Step
@@ -144,8 +145,9 @@ class EvidenceGuesser(NoGuesses):
         return [p for p in predictions if self._key(p.call) not in sealed]
 
     def _worthwhile(self, predictions: Iterable[Prediction]) -> list[Prediction]:
-        reads = (p for p in predictions if self._world.traits(p.call.tool).may_run_early(p.call.arguments))
-        return [p for p in reads if p.probability_before_write >= self._world.min_probability]
+        with_traits = ((p, self._world.traits(p.call.tool)) for p in predictions)
+        reads = ((p, traits) for p, traits in with_traits if traits.may_run_early(p.call.arguments))
+        return [p for p, traits in reads if is_likely_enough(p, traits, self._world.min_probability)]
 
     def _key(self, call: ToolCall) -> Identity:
         return self._world.traits(call.tool).identity(call.arguments)

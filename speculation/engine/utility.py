@@ -18,6 +18,11 @@ class Bid:
     utility_seconds: float
 
 
+def hidden_seconds(prediction: Prediction, traits: ToolTraits) -> float:
+    """What running it now would hide if it is asked for: until its end, or until it is asked for."""
+    return min(traits.expected_seconds, prediction.expected_use_seconds)
+
+
 def bid_for(
     prediction: Prediction,
     traits: ToolTraits,
@@ -33,6 +38,6 @@ def bid_for(
     guess costs it, as only that costs its slot: a right one is the call that would have been made, and paid for, anyway.
     """
     p = prediction.probability_before_write
-    hidden = min(traits.expected_seconds, prediction.expected_use_seconds)
+    hidden = hidden_seconds(prediction, traits)
     cost = (1.0 - p) * (traits.expected_seconds * slot_price + tool_price_seconds)
     return Bid(prediction, fingerprint, hidden, cost, p * hidden - cost)

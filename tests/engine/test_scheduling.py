@@ -1,10 +1,22 @@
 """Admission: the best bids that fit the slack, a named reason for each of the others, and none of the known mistakes."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
-from speculation.engine.scheduling import QueuedJob, Refused, Slack, Verdict, admit
+from speculation.engine.scheduling import (
+    LEAST_SHARE,
+    MIN_PROBABILITY,
+    MUCH_SECONDS,
+    QueuedJob,
+    Refused,
+    Slack,
+    Verdict,
+    admit,
+    is_likely_enough,
+    least_probability,
+)
 from speculation.engine.types import Prediction, ToolTraits
 from speculation.engine.utility import Bid, bid_for
 from tools.base import ToolCall
@@ -123,6 +135,29 @@ def test_budgets_are_spent_by_admitted_bids_only() -> None:
 )
 def test_every_refusal_has_its_name(one: Bid, slack: Slack, reason: Refused) -> None:
     assert verdict(one, slack).refused == reason
+
+
+def test_an_unlikely_call_is_worth_a_slot_where_it_would_hide_much() -> None:
+    p = 0.9 * MIN_PROBABILITY
+    assert verdict(bid("a", p, use_seconds=1.5), Slack(4)).admitted
+    assert verdict(bid("a", p, use_seconds=1.0), Slack(4)).refused == Refused.LOW_PROBABILITY
+    assert verdict(bid("a", 0.99 * LEAST_SHARE * MIN_PROBABILITY), Slack(4)).refused == Refused.LOW_PROBABILITY
+
+
+def test_how_likely_a_call_must_be_falls_without_a_step_and_not_for_ever() -> None:
+    asked = [least_probability(seconds / 100) for seconds in range(1000)]
+    assert asked == sorted(asked, reverse=True)
+    assert all(one - following < 0.002 for one, following in pairwise(asked))
+    assert (asked[0], asked[-1]) == (MIN_PROBABILITY, LEAST_SHARE * MIN_PROBABILITY)
+    assert least_probability(MUCH_SECONDS, usual=0.5) == 0.5
+
+
+def test_who_asks_beforehand_what_is_too_unlikely_hears_what_admission_would_say() -> None:
+    for p in (0.14, 0.16, 0.17, 0.2):
+        for seconds in (0.5, 1.25, 1.4, 9.0):
+            one = bid("a", p, use_seconds=seconds)
+            told = is_likely_enough(one.prediction, TOOLS["fetch"])
+            assert told == (verdict(one, Slack(4)).refused != Refused.LOW_PROBABILITY)
 
 
 def test_the_same_call_is_not_admitted_twice_in_one_round() -> None:
