@@ -1,11 +1,13 @@
 """Who guesses in a replay: the protocol, and the predictor's own arms. Pure. Others are in baselines.py and streaming.py."""
 
+import math
 from collections.abc import Iterable
 from typing import Protocol
 
 from speculation.engine.chains import chained
 from speculation.engine.identity import Identity
 from speculation.engine.prediction import Predictor, SessionPredictor
+from speculation.engine.scheduling import least_probability
 from speculation.engine.script import World
 from speculation.engine.steps import Step
 from speculation.engine.types import Event, EventKind, Prediction
@@ -85,7 +87,7 @@ class ChainGuesser(NoGuesses):
         return self._depth > 1
 
     def guess(self, step: Step, k: int) -> list[Prediction]:
-        least = self._world.min_probability
+        least = least_probability(math.inf, self._world.min_probability)
         return chained(self._session, self._result_of, k, self._depth, least=least)
 
     def _result_of(self, call: ToolCall) -> Event | None:
