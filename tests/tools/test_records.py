@@ -10,10 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from tools import waiting
 from tools.base import ToolContext, ToolResult, ToolStopped
 from tools.catalog import BUILTIN
 from tools.records import STATEMENT_TIMEOUT_SECONDS
 from tools.running import execute, warm_up
+from tools.waiting import pause as waiting_for_real
 
 
 def ask(context: ToolContext, tool: str, **arguments: Any) -> ToolResult:
@@ -190,11 +192,18 @@ def test_an_unreachable_database_is_an_answer_without_its_address(context: ToolC
     assert not result.ok and "secret" not in result.content and "cannot be reached" in result.content
 
 
-def test_the_same_call_waits_the_same_stated_latency(records_context: ToolContext) -> None:
+def test_the_same_call_waits_the_same_stated_latency(
+    records_context: ToolContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated: list[float] = []
+    monkeypatch.setattr(
+        waiting, "pause", lambda seconds, context: stated.append(seconds) or waiting_for_real(seconds, context)
+    )
     context = dataclasses.replace(records_context, network_latency_seconds=0.1)
-    seconds = [_seconds(context, key) for key in ("c1", "c1", "c2", "c3")]
-    assert all(0.06 <= each < 0.14 + 0.15 for each in seconds)
-    assert abs(seconds[0] - seconds[1]) < 0.05
+    waited = [_seconds(context, key) for key in ("c1", "c1", "c2", "c3")]
+    assert all(0.06 <= each <= 0.14 for each in stated)
+    assert stated[0] == stated[1] and len(set(stated)) == 3
+    assert all(took >= asked for took, asked in zip(waited, stated, strict=True))
 
 
 def _seconds(context: ToolContext, key: str) -> float:
