@@ -19,12 +19,19 @@ values are those of the tasks that were learned from."""
 
 
 def looked_at(tallies: Mapping[str, Tally], is_repeating: bool) -> list[str]:
-    """The sources of one argument that are worth a look, the oftenest right first; and all places where an agent works."""
+    """The sources of one argument that are worth a look, the oftenest right first; and all places where an agent works.
+
+    Constants of a tool whose calls do not come again do not compete with other sources: most are of the tasks that were learned
+    from, given by each of their sessions, and would keep out what the words and results of another task say.
+    """
     homes = sorted(filter(is_home, tallies))
-    best = reliable(tallies, [source for source in tallies if not is_home(source)]) + homes
+    others = [source for source in tallies if not is_home(source)]
     if not is_repeating:
-        return best
-    right = [s for s, t in tallies.items() if s[0] == "=" and s not in best and _right(t) >= RIGHT_OF_CONSTANT]
+        constants = [source for source in others if _is_constant(source)]
+        found = [source for source in others if not _is_constant(source)]
+        return reliable(tallies, found) + reliable(tallies, constants) + homes
+    best = reliable(tallies, others) + homes
+    right = [s for s, t in tallies.items() if _is_constant(s) and s not in best and _right(t) >= RIGHT_OF_CONSTANT]
     return best + sorted(right, key=lambda s: (-_right(tallies[s]), s))[:KEPT_CONSTANTS]
 
 
@@ -49,6 +56,10 @@ def drop_least(tallies: dict[str, Tally], keep: int, among: Iterable[str]) -> No
 
 def _oftenest_right_first(tallies: Mapping[str, Tally], among: Iterable[str]) -> list[str]:
     return sorted(among, key=lambda s: (-_right(tallies[s]), tallies[s][3], s))
+
+
+def _is_constant(source: str) -> bool:
+    return source[0] == "="
 
 
 def _right(tally: Tally) -> float:

@@ -159,18 +159,29 @@ def test_of_two_calls_about_as_likely_the_one_that_may_run_early_goes_first(
     assert [p.call.tool for p in session.predict(1)[0]] == [first]
 
 
-def test_commands_given_again_and_again_are_looked_at_however_many_others_were_and_other_tools_values_are_not() -> None:
-    counts = {f"item {rank} of arguments(shell).command": 50.0 for rank in range(5)}
-    counts |= {'= "git status"': 7.0, '= "make once"': 2.0}
+def sources_looked_at(counts: Mapping[str, float], *, repeats: bool) -> list[str]:
+    """`counts`: how often each source of the tool's argument was right, of 200 times."""
     mapping = {"command": tuple(SourceCount(source, right, 200.0) for source, right in counts.items())}
     soon = {"command": {source: [right, 200.0] for source, right in counts.items()}}
     pattern = Pattern("agent", (), "shell", 200.0, 200.0, mapping, {"sources_soon": soon})
-    sources = {
-        repeats: Priors([pattern], 400.0, {"shell"} if repeats else ()).rosters("shell")["command"].texts
-        for repeats in (True, False)
-    }
-    assert sources[True] == [*list(counts)[:5], '= "git status"']
-    assert sources[False] == list(counts)[:5]
+    return Priors([pattern], 400.0, {"shell"} if repeats else ()).rosters("shell")["command"].texts
+
+
+def test_commands_given_again_and_again_are_looked_at_however_many_others_were() -> None:
+    counts = {f"item {rank} of arguments(shell).command": 50.0 for rank in range(5)}
+    counts |= {'= "git status"': 7.0, '= "make once"': 2.0}
+    assert sources_looked_at(counts, repeats=True) == [*list(counts)[:5], '= "git status"']
+
+
+def test_of_values_of_a_tool_whose_calls_do_not_come_again_a_few_are_looked_at() -> None:
+    counts = {f'= "query {number}"': 12.0 - number for number in range(9)}
+    assert sources_looked_at(counts, repeats=False) == list(counts)[:5]
+
+
+def test_what_each_session_of_one_task_asked_for_does_not_keep_out_what_the_words_of_another_say() -> None:
+    words = {"item 0 of user()~name": 9.0, "item 1 of user()~name": 4.0}
+    of_one_task = {f'= "query {number}"': 12.0 for number in range(6)}
+    assert sources_looked_at(of_one_task | words, repeats=False) == [*words, *list(of_one_task)[:5]]
 
 
 def test_every_tool_has_a_chance_that_its_calls_share() -> None:
