@@ -1,6 +1,6 @@
 """Which sources of an argument are worth keeping, and which a look at every prediction: by how often each was right."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from speculation.engine.discovery import is_home
 from speculation.engine.roster import Tally
@@ -21,24 +21,30 @@ values are those of the tasks that were learned from."""
 def looked_at(tallies: Mapping[str, Tally], is_repeating: bool) -> list[str]:
     """The sources of one argument that are worth a look, the oftenest right first; and all places where an agent works.
 
-    Constants of a tool whose calls do not come again do not compete with other sources: most are of the tasks that were learned
-    from, given by each of their sessions, and would keep out what the words and results of another task say.
+    Constants of a tool whose calls do not come again stand back behind other sources, unless they are reliable: most are of the
+    tasks that were learned from, given by each of their sessions, and would keep out what the words and results of another say.
     """
     homes = sorted(filter(is_home, tallies))
     others = [source for source in tallies if not is_home(source)]
     if not is_repeating:
-        constants = [source for source in others if _is_constant(source)]
-        found = [source for source in others if not _is_constant(source)]
-        return reliable(tallies, found) + reliable(tallies, constants) + homes
+        return _constants_last(tallies, others) + homes
     best = reliable(tallies, others) + homes
     right = [s for s, t in tallies.items() if _is_constant(s) and s not in best and _right(t) >= RIGHT_OF_CONSTANT]
     return best + sorted(right, key=lambda s: (-_right(tallies[s]), s))[:KEPT_CONSTANTS]
 
 
+def _constants_last(tallies: Mapping[str, Tally], among: Sequence[str]) -> list[str]:
+    found = reliable(tallies, [source for source in among if not _is_constant(source)])
+    constants = _oftenest_right_first(tallies, filter(_is_constant, among))
+    found += [source for source in constants if _is_reliable(tallies[source])]
+    unreliable = [source for source in constants if not _is_reliable(tallies[source])]
+    return found + unreliable[: max(0, KEPT_SOURCES - len(found))]
+
+
 def reliable(tallies: Mapping[str, Tally], among: Iterable[str]) -> list[str]:
     """Those of them that are often enough right, the oftenest right first; a few of the others where they are too few."""
     order = _oftenest_right_first(tallies, among)
-    found = [s for s in order[:MAX_SOURCES] if tallies[s][2] >= MIN_RELIABILITY * tallies[s][3]]
+    found = [s for s in order[:MAX_SOURCES] if _is_reliable(tallies[s])]
     return found if len(found) >= KEPT_SOURCES else order[:KEPT_SOURCES]
 
 
@@ -60,6 +66,10 @@ def _oftenest_right_first(tallies: Mapping[str, Tally], among: Iterable[str]) ->
 
 def _is_constant(source: str) -> bool:
     return source[0] == "="
+
+
+def _is_reliable(tally: Tally) -> bool:
+    return tally[2] >= MIN_RELIABILITY * tally[3]
 
 
 def _right(tally: Tally) -> float:

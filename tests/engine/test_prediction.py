@@ -179,9 +179,11 @@ def test_of_values_of_a_tool_whose_calls_do_not_come_again_a_few_are_looked_at()
 
 
 def test_what_each_session_of_one_task_asked_for_does_not_keep_out_what_the_words_of_another_say() -> None:
-    words = {"item 0 of user()~name": 9.0, "item 1 of user()~name": 4.0}
+    words = {f"item {rank} of user()~name": 9.0 - rank for rank in range(4)}
     of_one_task = {f'= "query {number}"': 12.0 for number in range(6)}
-    assert sources_looked_at(of_one_task | words, repeats=False) == [*words, *list(of_one_task)[:5]]
+    of_all_tasks = {'= "the list of all"': 60.0}
+    assert sources_looked_at(of_one_task | words, repeats=False) == [*words, next(iter(of_one_task))]
+    assert sources_looked_at(of_all_tasks | of_one_task | words, repeats=False) == [*words, *of_all_tasks]
 
 
 def test_every_tool_has_a_chance_that_its_calls_share() -> None:
