@@ -17,7 +17,7 @@ from paste_web.pages.patterns import LONGEST_REASON_CHARACTERS, MAY_EDIT
 from paste_web.pattern_days import outcome_bars
 from paste_web.session_view import may_read_payloads
 from speculation import pattern_edits
-from speculation.engine.scheduling import LEAST_SHARE, MIN_PROBABILITY
+from speculation.engine.scheduling import LEAST_OF_ALL, MIN_PROBABILITY
 from speculation.form_fields import StorableJSONField
 from speculation.models import PatternEdit, PatternRecord
 from speculation.pattern_edits import Author, EditOutdated, EditRefused, Word, why_unreadable
@@ -199,7 +199,7 @@ def _page(
         "may_use_admin": request.user.is_staff and request.user.has_perm(MAY_EDIT),
         "show_payloads": may_read_payloads(request.user),
         "least_to_launch": MIN_PROBABILITY,
-        "least_if_long": LEAST_SHARE * MIN_PROBABILITY,
+        "least_if_long": LEAST_OF_ALL,
     }
     return render(request, "patterns/detail.html", context, status=status)
 

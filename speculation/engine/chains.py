@@ -5,20 +5,17 @@ with its result, and the fork predicts. What it finds is worth the product of bo
 that may change the world is never supposed: what comes after a change is not to be run before it.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import nlargest
 
 from speculation.engine.identity import Identity
 from speculation.engine.prediction import SessionPredictor
-from speculation.engine.scheduling import least_probability
+from speculation.engine.scheduling import LEAST_OF_ALL
 from speculation.engine.types import Event, Prediction, ToolTraits
 from tools.base import ToolCall
 
 MAX_DEPTH = 3
-LEAST_OF_ALL = least_probability(math.inf)
-"""What stands on a call that is less likely could not be launched, whatever it would hide."""
 
 Known = Callable[[ToolCall], Event | None]
 """The result of a call that has run and still holds, as the event that asking for it now would be; None: not known."""

@@ -4,6 +4,7 @@ Slack is counted in slots that hold work (queued or running); results held after
 worker seconds; what is spent comes back to the budget by time, which is the caller's business.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -112,6 +113,10 @@ def is_likely_enough(prediction: Prediction, traits: ToolTraits, usual: float = 
 def least_probability(hidden: float, usual: float = MIN_PROBABILITY) -> float:
     """How likely a call must be that would hide so many seconds; `usual` where that is little."""
     return usual * max(LEAST_SHARE, MUCH_SECONDS / max(hidden, MUCH_SECONDS))
+
+
+LEAST_OF_ALL = least_probability(math.inf)
+"""Of a call that is less likely nothing is launched, whatever it would hide, nor of what stands on it."""
 
 
 class _Ledger:
