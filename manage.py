@@ -12,7 +12,10 @@ from django.core.management import execute_from_command_line
 from paste_web import embedded, environment
 from paste_web.benchmarks import names as benchmarks
 
-WITHOUT_SERVERS = {"help", "version", "--help", "-h", "--version", "check", "collectstatic", "refresh_vendor", "evaluate", "chaos"}
+WITHOUT_SERVERS = {
+    *("help", "version", "--help", "-h", "--version", "check"),
+    *("collectstatic", "refresh_vendor", "evaluate", "chaos", "mcp_commands"),
+}
 
 
 def _interrupt(*_: Any) -> NoReturn:

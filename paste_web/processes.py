@@ -128,6 +128,11 @@ def guesses_worker(slots: int) -> Program:
     return _worker("guesses", "guesses", "prefork", slots)
 
 
+def mcp_commands() -> Program:
+    """Runs the MCP servers that are commands. Each of these is given some seconds to end."""
+    return Program("mcp-commands", [sys.executable, "manage.py", "mcp_commands"], patience_seconds=10.0)
+
+
 def beat() -> Program:
     """Says what is due each day. It keeps in PASTE_HOME when it last did; a second one would only say it twice."""
     options = ["-l", "WARNING", "--pidfile="]

@@ -73,6 +73,8 @@ PASTE_SECONDS_PER_CURRENCY_UNIT = environment.number("PASTE_SECONDS_PER_CURRENCY
 PASTE_CHAIN_DEPTH = environment.whole_number("PASTE_CHAIN_DEPTH", 1, least=1, most=3)
 # MCP servers whose tools our agents may be given: a file in the form that most clients read (docs/mcp.md).
 PASTE_MCP_SERVERS = environment.readable_file("PASTE_MCP_SERVERS")
+# Where those of them that are commands run, if not on this machine.
+PASTE_MCP_COMMANDS_URL = environment.url("PASTE_MCP_COMMANDS_URL", "", ("http", "https")).rstrip("/")
 PASTE_ALLOWED_PRIVATE_HOSTS = environment.listing("PASTE_ALLOWED_PRIVATE_HOSTS")
 
 # Sessions that ended so many days ago are deleted with everything of theirs; 0 keeps them for ever.

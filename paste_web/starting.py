@@ -18,9 +18,10 @@ from django.db import DatabaseError, connection
 from kombu.exceptions import OperationalError as BrokerError
 
 from paste_web import celery_app
-from paste_web.processes import Processes, agents_worker, daphne, guesses_worker, tools_worker
+from paste_web.processes import Processes, agents_worker, daphne, guesses_worker, mcp_commands, tools_worker
 from paste_web.progress import step
 from speculation.models import WorkerPool
+from tools.mcp_servers import BadServers, McpCommand, servers_in
 
 READY_WITHIN_SECONDS = 60
 
@@ -92,7 +93,19 @@ def _static_fingerprint() -> str:
     return hashlib.sha256(repr(seen).encode()).hexdigest()
 
 
+def _has_commands() -> bool:
+    """Whether the file of MCP servers has some that are commands, and nobody else runs them."""
+    if settings.PASTE_MCP_SERVERS is None or settings.PASTE_MCP_COMMANDS_URL:
+        return False
+    try:
+        return any(isinstance(entry, McpCommand) for entry in servers_in(settings.PASTE_MCP_SERVERS).values())
+    except BadServers:  # list_tools says what is wrong with it; once mended it may have some
+        return True
+
+
 def start_workers(processes: Processes) -> None:
+    if _has_commands():
+        processes.start(mcp_commands())
     processes.start(tools_worker(settings.PASTE_TOOL_SLOTS))
     processes.start(guesses_worker(settings.PASTE_TOOL_SLOTS))
     processes.start(agents_worker())

@@ -23,7 +23,7 @@ from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
-from speculation import breakers, events, jobs, locks, processors
+from speculation import breakers, events, jobs, locks, processors, tool_servers
 from speculation.bells import bell
 from speculation.events import SessionLog
 from speculation.known_jobs import job_to_start
@@ -162,6 +162,7 @@ def context_for(job: ToolJob, should_stop: Callable[[], bool]) -> ToolContext:
         network_latency_seconds=float(world.get("network_latency_seconds", 0.0)),
         allowed_private_hosts=frozenset(settings.PASTE_ALLOWED_PRIVATE_HOSTS),
         servers_file=settings.PASTE_MCP_SERVERS,
+        commands=tool_servers.command_host() if settings.PASTE_MCP_SERVERS else None,
         should_stop=should_stop,
     )
 

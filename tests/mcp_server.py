@@ -1,6 +1,7 @@
 """A real MCP server for tests, as a process of its own: `python -m tests.mcp_server PORT FOLDER [VARIANT]`.
 
 It counts in FOLDER what it was asked, so that nothing runs twice unseen. VARIANT "changed" words a tool otherwise.
+PORT "stdio": it speaks over its standard input and output, as one that is started as a command.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ from typing import Any
 import httpx
 import uvicorn
 from mcp.server.mcpserver import MCPServer
-from mcp_types import ImageContent, TextContent, ToolAnnotations
+from mcp.shared.exceptions import MCPError
+from mcp_types import CONNECTION_CLOSED, ImageContent, TextContent, ToolAnnotations
 
 KEY = "a key of the server's"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -77,6 +79,38 @@ def _server(folder: Path, variant: str) -> MCPServer:
     return server
 
 
+def _with_tools_of_a_process(server: MCPServer, folder: Path) -> MCPServer:
+    notes: list[str] = []
+
+    @server.tool()
+    def note(text: str) -> list[str]:
+        """What it remembers lasts as long as its process."""
+        notes.append(text)
+        return notes
+
+    @server.tool()
+    def see_variable(name: str) -> str:
+        return os.environ.get(name, "none")
+
+    @server.tool()
+    def refuse() -> str:
+        raise MCPError(CONNECTION_CLOSED, "no room")
+
+    @server.tool()
+    def end() -> str:
+        with (folder / "asked").open("a") as file:
+            file.write("end\n")
+        os._exit(3)
+
+    return server
+
+
+def command_of(folder: Path, variant: str = "") -> dict[str, Any]:
+    """Its entry in a file of servers, as a command."""
+    args = ["-m", "tests.mcp_server", "stdio", str(folder), *([variant] if variant else [])]
+    return {"command": sys.executable, "args": args, "cwd": str(PROJECT)}
+
+
 @contextmanager
 def running(folder: Path, port: int = 0, variant: str = "") -> Iterator[str]:
     """Its address, for as long as it is wanted."""
@@ -116,4 +150,8 @@ def asked(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "")
+    where, counted_in, chosen = sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else ""
+    if where == "stdio":
+        _with_tools_of_a_process(_server(counted_in, chosen), counted_in).run("stdio")
+    else:
+        serve(int(where), counted_in, chosen)

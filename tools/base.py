@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tools.canonical import canonical_json
+from tools.mcp_servers import CommandHost
 
 
 class ToolError(Exception):
@@ -178,6 +179,8 @@ class ToolContext:
     """Pairs such as "127.0.0.1:8123" that fetch_page may reach although their address is private."""
     servers_file: Path | None = None
     """Where the MCP servers are told, for tools of those."""
+    commands: CommandHost | None = None
+    """What runs those of them that are commands."""
     should_stop: Callable[[], bool] = _never_stop
     """Cooperative tools ask this at least every 100 ms and raise ToolStopped."""
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from tools.base import SideEffect, Tool, ToolContext, ToolPolicy, ToolResult, ToolStopped, ToolTimeout, Unreachable
-from tools.mcp_servers import BadServers, McpServer, servers_in
+from tools.mcp_servers import BadServers, CommandHost, Entry, McpServer, servers_in
 
 KIND = "mcp"
 TIMEOUT_SECONDS = 120.0
@@ -52,7 +52,19 @@ class McpTool(Tool):
             raise Unreachable("The file of MCP servers cannot be used; the operator's log says why.") from None
         if self.server not in known:
             raise Unreachable(f"There is no MCP server {self.server} any more.")
-        return known[self.server]
+        return reached(known[self.server], context.commands)
+
+
+def reached(entry: Entry, commands: CommandHost | None) -> McpServer:
+    """Where the server is spoken to. Raises Unreachable where it is a command that nothing runs."""
+    if isinstance(entry, McpServer):
+        return entry
+    server = commands.server_of(entry) if commands else None
+    if server is None:
+        raise Unreachable(
+            f"The MCP server {entry.name} is a command, and nothing runs those now. Nothing was asked of it."
+        )
+    return server
 
 
 def _awaited(call: "Future[Any]", context: ToolContext, timeout_seconds: float) -> Any:
@@ -83,9 +95,9 @@ def _text(block: Any) -> str:
     return f"[{block.type}, which is not passed on]"
 
 
-def tools_of(server: McpServer, timeout_seconds: float = 30.0) -> Sequence[McpTool]:
+def tools_of(entry: Entry, commands: CommandHost | None = None, timeout_seconds: float = 30.0) -> Sequence[McpTool]:
     """As the server lists them now. Raises ToolFailed."""
-    lines = _lines()
+    server, lines = reached(entry, commands), _lines()
     listing = lines.start(lines.list_tools(server))
     try:
         listed = listing.result(timeout_seconds)
@@ -95,7 +107,7 @@ def tools_of(server: McpServer, timeout_seconds: float = 30.0) -> Sequence[McpTo
         ) from None
     finally:
         listing.cancel()
-    return [McpTool(server.name, _defined(tool), server.credentials) for tool in listed]
+    return [McpTool(entry.name, _defined(tool), entry.credentials) for tool in listed]
 
 
 def _defined(tool: Any) -> dict[str, Any]:

@@ -7,9 +7,10 @@ thread. Imported by whoever makes a call alone: the SDK takes the better part of
 import asyncio
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx2
@@ -31,37 +32,60 @@ SESSION_IS_OVER = "Session terminated"
 """What the SDK says where a server no longer knows the connection: the request was not carried out."""
 
 
-class Line:
-    """One connection. `refused`: some answer of the server refused what we sign in with."""
+class Line(ABC):
+    """One connection, kept open until it is closed. Entered and left by one task, as the SDK wants it."""
 
-    def __init__(self, server: McpServer) -> None:
-        self._server = server
+    OPENS_WITHIN_SECONDS = CONNECT_SECONDS
+
+    def __init__(self) -> None:
         self._closing = asyncio.Event()
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task: asyncio.Task[None] | None = None
         self.client: Client
-        self.refused = False
-        self._task: asyncio.Task[None]
 
-    async def open(self) -> "Line":
-        """Raises whatever connecting raises. The line is entered and left by one task, as the SDK wants it."""
-        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._keep(ready))
-        await asyncio.wait_for(asyncio.shield(ready), CONNECT_SECONDS)
-        return self
+    @abstractmethod
+    def connected(self) -> AbstractAsyncContextManager[Client]:
+        """The connection itself."""
 
-    async def close(self) -> None:
+    async def open(self) -> None:
+        """Raises whatever connecting raises. However many wait for it, it is opened once, and whoever leaves stops nothing."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep())
+        await asyncio.shield(self._ready)
+
+    def close(self) -> None:
+        """Says so; `closed` waits for it."""
         self._closing.set()
+        if self._task is not None and not self._ready.done():
+            self._task.cancel()
 
-    async def _keep(self, ready: "asyncio.Future[None]") -> None:
+    async def closed(self) -> None:
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _keep(self) -> None:
         try:
-            async with self._connected() as self.client:
-                ready.set_result(None)
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(self.OPENS_WITHIN_SECONDS):
+                    self.client = await stack.enter_async_context(self.connected())
+                self._ready.set_result(None)
                 await self._closing.wait()
         except BaseException as problem:  # noqa: BLE001 - told to whoever waits for the line; afterwards calls fail by themselves
-            if not ready.done():
-                ready.set_exception(problem if isinstance(problem, Exception) else Unreachable("closed"))
+            if not self._ready.done():
+                self._ready.set_exception(problem if isinstance(problem, Exception) else Unreachable("closed"))
+                self._ready.exception()  # seen, even where nobody waits any more
+
+
+class HttpLine(Line):
+    """`refused`: some answer of the server refused what we sign in with."""
+
+    def __init__(self, server: McpServer) -> None:
+        super().__init__()
+        self._server = server
+        self.refused = False
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Client]:
+    async def connected(self) -> AsyncIterator[Client]:
         timeout = httpx2.Timeout(CONNECT_SECONDS, read=LONGEST_SILENCE_SECONDS)
         hooks = {"response": [self._look_at]}
         async with (
@@ -79,7 +103,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._lines: dict[McpServer, Line] = {}
+        self._lines: dict[McpServer, HttpLine] = {}
         self._opening: dict[McpServer, asyncio.Lock] = {}
         threading.Thread(target=self._loop.run_forever, name="mcp-lines", daemon=True).start()
 
@@ -95,7 +119,7 @@ class Lines:
             except asyncio.CancelledError:
                 raise
             except Exception as problem:  # noqa: BLE001 - the SDK lets through whatever its transport raises
-                await self._drop(server, line)
+                self._drop(server, line)
                 if is_last or SESSION_IS_OVER not in str(problem):
                     raise _failure(server, line, problem, "Whether the call was carried out is unknown.") from None
         raise AssertionError("the last try returns or raises")
@@ -112,28 +136,29 @@ class Lines:
                 if not (cursor := page.next_cursor):
                     return tools
         except Exception as problem:  # noqa: BLE001 - as above
-            await self._drop(server, line)
+            self._drop(server, line)
             raise _failure(server, line, problem, "Its tools could not be listed.") from None
         raise ToolFailed(f"{server.name} lists more than {MOST_PAGES} pages of tools.")
 
-    async def _line(self, server: McpServer) -> Line:
+    async def _line(self, server: McpServer) -> HttpLine:
         async with self._opening.setdefault(server, asyncio.Lock()):
             if server not in self._lines:
-                line = Line(server)
+                line = HttpLine(server)
                 try:
-                    self._lines[server] = await line.open()
+                    await line.open()
                 except Exception as problem:  # noqa: BLE001 - as above
-                    await line.close()
+                    line.close()
                     raise _failure(server, line, problem, "Nothing was asked of it.") from None
+                self._lines[server] = line
             return self._lines[server]
 
-    async def _drop(self, server: McpServer, line: Line) -> None:
+    def _drop(self, server: McpServer, line: HttpLine) -> None:
         if self._lines.get(server) is line:
             del self._lines[server]
-        await line.close()
+        line.close()
 
 
-def _failure(server: McpServer, line: Line, problem: Exception, so: str) -> ToolFailed:
+def _failure(server: McpServer, line: HttpLine, problem: Exception, so: str) -> ToolFailed:
     """What an agent may read of it: the server's name, never its address or its headers."""
     if line.refused:
         return NotAuthorized(f"The MCP server {server.name} refused what it is signed in with. {so}")

@@ -1,6 +1,8 @@
-"""Which MCP servers there are: a file in the form that most clients read, `{"mcpServers": {NAME: {"url", "headers"}}}`.
+"""Which MCP servers there are: a file in the form that most clients read, `{"mcpServers": {NAME: ENTRY}}`.
 
-Texts may name environment variables, `${NAME}` or `${NAME:-instead}`, so that no secret need stand in the file.
+An entry is an address, `{"url", "headers"}`, or a command that is started and speaks over its standard input and output,
+`{"command", "args", "env", "cwd"}`. Texts may name environment variables, `${NAME}` or `${NAME:-instead}`, so that no secret
+need stand in the file.
 """
 
 import hashlib
@@ -35,10 +37,56 @@ class McpServer:
     @property
     def credentials(self) -> str:
         """Hex SHA-256 of what is signed in with; empty without."""
-        return hashlib.sha256(canonical_json(dict(self.headers)).encode()).hexdigest() if self.headers else ""
+        return _hash_of(dict(self.headers)) if self.headers else ""
 
 
-def servers_in(path: Path) -> Mapping[str, McpServer]:
+@dataclass(frozen=True)
+class McpCommand:
+    """A command that is a server. What it is given may hold secrets, so none of it is shown."""
+
+    name: str
+    command: str
+    args: tuple[str, ...] = field(default=(), repr=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    """Beside the few variables that any program needs, such as PATH: nothing else of ours."""
+    cwd: str | None = None
+
+    @property
+    def credentials(self) -> str:
+        """Hex SHA-256 of all that it is started with: another program may do other things under the same names."""
+        return _hash_of([self.command, *self.args, dict(self.env), self.cwd])
+
+
+@dataclass(frozen=True)
+class CommandHost:
+    """The process that runs the commands (paste_web/mcp_commands.py): each is a server at an address of its, opened by a key.
+
+    `url_file` is where it says its address, for those who were not told.
+    """
+
+    key: str = field(repr=False)
+    url: str = ""
+    url_file: Path | None = None
+
+    def server_of(self, command: McpCommand) -> McpServer | None:
+        """Where the command is spoken to; None where nothing says that the process runs."""
+        try:
+            url = self.url or (self.url_file.read_text().strip() if self.url_file else "")
+        except OSError:
+            url = ""
+        return (
+            McpServer(command.name, f"{url}/{command.name}", {"Authorization": f"Bearer {self.key}"}) if url else None
+        )
+
+
+Entry = McpServer | McpCommand
+
+
+def _hash_of(value: Any) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def servers_in(path: Path) -> Mapping[str, Entry]:
     """The servers of the file by name, read again when it has changed. Raises BadServers."""
     try:
         changed_at = path.stat().st_mtime_ns
@@ -48,7 +96,7 @@ def servers_in(path: Path) -> Mapping[str, McpServer]:
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, changed_at: int) -> Mapping[str, McpServer]:
+def _read(path: Path, changed_at: int) -> Mapping[str, Entry]:
     try:
         document = json.loads(path.read_text())
     except OSError as problem:
@@ -61,22 +109,46 @@ def _read(path: Path, changed_at: int) -> Mapping[str, McpServer]:
     return {name: _server(f"{path}: {name}", name, entry) for name, entry in entries.items()}
 
 
-def _server(where: str, name: str, entry: Any) -> McpServer:
+def _server(where: str, name: str, entry: Any) -> Entry:
     if not NAME.fullmatch(name) or name.startswith(OURS):
         raise BadServers(
             f"{where}: a server's name is letters, digits, '.', '_' and '-', and none of ours ({', '.join(OURS)})."
         )
-    if not isinstance(entry, dict) or not isinstance(entry.get("url"), str):
-        raise BadServers(
-            f'{where}: needs a "url". Servers that are started as a command are not supported: start it elsewhere, with HTTP.'
-        )
-    headers = entry.get("headers", {})
-    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
-        raise BadServers(f'{where}: "headers" is an object of texts.')
-    url = _expanded(where, entry["url"])
+    if not isinstance(entry, dict) or ("url" in entry) == ("command" in entry):
+        raise BadServers(f'{where}: needs either a "url" or a "command".')
+    return _command(where, name, entry) if "command" in entry else _address(where, name, entry)
+
+
+def _address(where: str, name: str, entry: Mapping[str, Any]) -> McpServer:
+    url = _text(where, entry, "url")
     if not url.startswith(("http://", "https://")):
         raise BadServers(f'{where}: "url" begins with http:// or https://.')
-    return McpServer(name, url, {key: _expanded(where, value) for key, value in headers.items()})
+    return McpServer(name, url, _texts_by_name(where, entry, "headers"))
+
+
+def _command(where: str, name: str, entry: Mapping[str, Any]) -> McpCommand:
+    command = _text(where, entry, "command")
+    args = entry.get("args", [])
+    if not command or not isinstance(args, list) or not all(isinstance(arg, str) for arg in args):
+        raise BadServers(f'{where}: "command" is the name of a program, and "args" a list of texts.')
+    expanded = tuple(_expanded(where, arg) for arg in args)
+    cwd = _text(where, entry, "cwd") if "cwd" in entry else None
+    if cwd is not None and not Path(cwd).is_dir():
+        raise BadServers(f'{where}: "cwd" is a folder that exists.')
+    return McpCommand(name, command, expanded, _texts_by_name(where, entry, "env"), cwd)
+
+
+def _text(where: str, entry: Mapping[str, Any], key: str) -> str:
+    if not isinstance(entry[key], str):
+        raise BadServers(f'{where}: "{key}" is a text.')
+    return _expanded(where, entry[key])
+
+
+def _texts_by_name(where: str, entry: Mapping[str, Any], key: str) -> dict[str, str]:
+    texts = entry.get(key, {})
+    if not isinstance(texts, dict) or not all(isinstance(value, str) for value in texts.values()):
+        raise BadServers(f'{where}: "{key}" is an object of texts.')
+    return {name: _expanded(where, value) for name, value in texts.items()}
 
 
 def _expanded(where: str, text: str) -> str:

@@ -15,6 +15,8 @@ from speculation.models import ApiKey
         ("up", {"port": 99_999}, "0 to 65535"),
         ("demo", {"port": -1}, "0 to 65535"),
         ("demo", {"pairs": 0}, "a whole number from 1"),
+        ("mcp_commands", {"port": 99_999}, "0 to 65535"),
+        ("mcp_commands", {"port": 8001}, "Set PASTE_MCP_SERVERS"),
     ],
 )
 def test_a_server_that_cannot_be_is_refused_before_anything_starts(

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from speculation.models import AgentProfile, RemoteCall, Session, ToolJob
 from speculation.queries import told
 from speculation.submission import cancel_session
 from speculation.tool_servers import list_tools
+from tests.mcp_commands import Host
 from tests.mcp_server import KEY, asked, running
 from tests.paste_web.remote_agents import connected, desk, key_text, stockroom, wait_until, wait_until_ended
 from tests.workers import Worker, Workers
@@ -185,17 +187,39 @@ def test_a_call_outlives_the_worker_that_ran_its_session(
     assert [call.call_id for call in told(session).story.calls.values()] == ["1.0", "2.0", "3.0"]
 
 
+@contextmanager
+def at_an_address(folder: Path) -> Iterator[dict[str, str]]:
+    """What tells workers of a server that runs elsewhere."""
+    with running(folder) as url:
+        file = folder / "servers.json"
+        file.write_text(json.dumps({"mcpServers": {"stock": {"url": url, "headers": {"Authorization": f"Bearer {KEY}"}}}}))
+        yield {"PASTE_MCP_SERVERS": str(file)}
+
+
+@contextmanager
+def as_a_command(folder: Path) -> Iterator[dict[str, str]]:
+    host = Host(folder).start()
+    try:
+        yield {"PASTE_MCP_SERVERS": str(host.file), "PASTE_MCP_COMMANDS_URL": host.url_file.read_text()}
+    finally:
+        host.stop()
+
+
+@pytest.mark.parametrize("server", [at_an_address, as_a_command])
 def test_tools_of_another_mcp_server_are_called_ahead_through_us(
-    key: str, web_address: str, workers: Workers, tmp_path: Path
+    server: Callable[[Path], AbstractContextManager[dict[str, str]]],
+    key: str,
+    web_address: str,
+    workers: Workers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An agent that had its own MCP server has us in between: it sees the same tools, and waits less for them."""
-    with running(tmp_path) as upstream:
-        file = tmp_path / "servers.json"
-        headers = {"Authorization": f"Bearer {KEY}"}
-        file.write_text(json.dumps({"mcpServers": {"stock": {"url": upstream, "headers": headers}}}))
-        list_tools(file)
+    with server(tmp_path) as told_where:
+        monkeypatch.setattr(settings, "PASTE_MCP_COMMANDS_URL", told_where.get("PASTE_MCP_COMMANDS_URL", ""))
+        list_tools(Path(told_where["PASTE_MCP_SERVERS"]))
         stockroom("clerk")
-        told_where = {**FAST, "PASTE_MCP_SERVERS": str(file)}
+        told_where = {**FAST, **told_where}
         started = [workers.tools(processes=4, **told_where), workers.agents(**told_where)]
         for worker in started:
             worker.wait_until_ready()

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -10,6 +11,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.mcp_server import command_of
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,12 +22,12 @@ LONGEST_START_SECONDS = 120
 class Up:
     """`manage.py up` on a home of its own."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **environment: str) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("PASTE_HOME", "DATABASE_URL"))}
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "up", "--port", "0"],
             cwd=ROOT,
-            env={**clean, "PASTE_HOME": str(home), "PASTE_TOOL_SLOTS": "1", "PASTE_TOOL_RESERVED": "0"},
+            env={**clean, "PASTE_HOME": str(home), "PASTE_TOOL_SLOTS": "1", "PASTE_TOOL_RESERVED": "0", **environment},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -58,12 +61,29 @@ def run_second(home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def tools_listed(home: Path, servers: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "list_tools"],
+        cwd=ROOT,
+        env={**os.environ, "PASTE_HOME": str(home), "PASTE_MCP_SERVERS": str(servers)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
 def test_up_answers_refuses_a_second_one_and_stops_exactly_what_it_started(home: Path) -> None:
     stranger = subprocess.Popen(["sleep", "600"])
-    up = Up(home)
+    servers = home / "servers.json"
+    servers.write_text(json.dumps({"mcpServers": {"stock": command_of(home)}}))
+    up = Up(home, PASTE_MCP_SERVERS=str(servers))
     assert httpx.get(f"{up.address}readyz", trust_env=False).status_code == 200
+    assert "stock: 9 tools: find_part, " in tools_listed(home, servers), "by hand, of the command that runs beside"
+    up.family = psutil.Process(up.process.pid).children(recursive=True)
     names = " ".join(" ".join(process.cmdline()) for process in up.family)
     assert all(part in names for part in ("daphne", "-Q agents", "-Q tools", "-Q guesses", "paste_web.beat", "postgres", "valkey"))
+    assert names.count("tests.mcp_server stdio") == 1
 
     second = run_second(home)
     assert second.returncode == 1 and "already runs" in second.stderr and "Traceback" not in second.stderr
