@@ -135,6 +135,10 @@ def _kind_of(problem: BaseException) -> str:
     """What may be logged of a failure: its texts may hold what the command was given."""
     if isinstance(problem, BaseExceptionGroup):
         return _kind_of(problem.exceptions[0])
+    if isinstance(problem, MCPError) and problem.error == ENDED:
+        return "it ended at once; what it said on its standard error stands above"
+    if isinstance(problem, TimeoutError):
+        return f"no answer within {STARTS_WITHIN_SECONDS:g} s"
     reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else ""
     return f"{type(problem).__name__} {reason}".strip()
 

@@ -110,12 +110,19 @@ def test_another_entry_under_the_same_name_ends_the_old_command_and_needs_other_
 def test_a_command_that_cannot_be_started_says_so_to_the_operator_and_tells_agents_no_more_than_that(
     host: Host,
 ) -> None:
-    host.tell(stock=command_of(host.folder), away={"command": "no-such-program-at-all", "args": ["s3cret"]})
+    ends = {"command": sys.executable, "args": ["-c", "import sys; sys.exit('no room')"]}
+    host.tell(
+        stock=command_of(host.folder), away={"command": "no-such-program-at-all", "args": ["s3cret"]}, ends=ends
+    )
     with pytest.raises(Unreachable) as problem:
         host.tools("away")
     assert "its command could not be started" in str(problem.value)
     assert "away could not be started: FileNotFoundError" in host.log()
     assert "s3cret" not in host.log() + str(problem.value)
+    with pytest.raises(Unreachable):
+        host.tools("ends")
+    said, told = host.log().index("no room"), host.log().index("ends could not be started: it ended at once")
+    assert said < told
     assert "find_part" in host.tools(), "and the others are there"
 
 
