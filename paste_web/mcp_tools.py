@@ -17,6 +17,7 @@ from django.urls import reverse
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
+from pydantic import TypeAdapter
 
 from speculation.effects import effect_of_tool, reaches_outside
 from speculation.remote_calls import Answer, Caller, NotAnswered, ask
@@ -37,6 +38,8 @@ CALLER = "paste.caller"
 SESSION_META, TASK_META = "paste/session", "paste/task"
 """What a client may say in a call's `_meta`: how it names its session, and the user's words that led to the call."""
 LONGEST_NAME_CHARACTERS, LONGEST_SAID_CHARACTERS = 200, 20_000
+
+_BLOCKS: TypeAdapter[list[types.ContentBlock]] = TypeAdapter(list[types.ContentBlock])
 
 _calls = ThreadPoolExecutor(MOST_CALLS, thread_name_prefix="mcp-call")
 _looks = ThreadPoolExecutor(4, thread_name_prefix="mcp-look")
@@ -112,15 +115,21 @@ def _refused(why: str, meta: Mapping[str, Any]) -> types.CallToolResult:
 
 
 def _result(result: ToolResult, meta: Mapping[str, Any]) -> types.CallToolResult:
-    """Both shapes, as the protocol has it: text for models, and structure, which has to be an object, for programs."""
+    """Both shapes, as the protocol has it: text for models, and structure, which has to be an object, for programs.
+
+    What another MCP server answered with more than text is passed on as it came.
+    """
     structured = result.structured
     text = result.content or ("" if structured is None else json.dumps(structured, ensure_ascii=False))
-    return types.CallToolResult(
+    told = types.CallToolResult(
         content=[types.TextContent(type="text", text=text)],
         structured_content=structured if isinstance(structured, dict) or structured is None else {"result": structured},
         is_error=not result.ok,
         _meta=dict(meta),
     )
+    if result.blocks:
+        told.content = _BLOCKS.validate_python(result.blocks)
+    return told
 
 
 def _text(meta: Mapping[str, Any], key: str, longest: int) -> str:

@@ -33,7 +33,10 @@ def unknown_outcome(call_id: str, job: ToolJob) -> dict[str, Any]:
 
 
 def returned(call_id: str, tool: str, result: ToolResult, job: ToolJob | None = None) -> dict[str, Any]:
-    """The payload for a result. `job`: None where nothing ran, because there is no such tool."""
+    """The payload for a result. `job`: None where nothing ran, because there is no such tool.
+
+    What is no text stays with the job: "attached" says that it is there.
+    """
     return {
         "turn": turn_of(call_id),
         "call_id": call_id,
@@ -43,4 +46,5 @@ def returned(call_id: str, tool: str, result: ToolResult, job: ToolJob | None = 
         "content": result.content,
         "structured": result.structured,
         "unknown_outcome": False,
+        **({"attached": True} if result.blocks else {}),
     }

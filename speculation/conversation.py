@@ -30,6 +30,7 @@ def answer_message(payload: Mapping[str, Any]) -> Message:
         tool=payload["tool"],
         ok=payload["ok"],
         structured=payload["structured"],
+        attached=payload.get("attached", False),
     )
 
 

@@ -11,7 +11,7 @@ Errors::
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from speculation import rows, submission
 from speculation.agent.storable import storable_call
 from speculation.agent.types import RequestedCall
 from speculation.events import NOTICE_CHANNEL
-from speculation.models import AgentProfile, ApiKey, RemoteCall, Session, SessionStatus
+from speculation.models import AgentProfile, ApiKey, RemoteCall, Session, SessionStatus, ToolJob
 from speculation.notices import LOOK_AGAIN_SECONDS, assert_outside_transaction, listener
 from speculation.remote_inbox import NOT_TAKEN, bell_of
 from tools.base import ToolResult
@@ -191,7 +191,18 @@ def _taken_out(session_id: UUID, pk: UUID) -> Answer | None:
     with rows.cursor() as cursor:
         cursor.execute(_TAKE_OUT, [pk])
         found = cursor.fetchone()
-    return None if found is None else Answer(ToolResult.from_json(json.loads(found[0])), session_id, found[1])
+    if found is None:
+        return None
+    told, call_id = json.loads(found[0]), found[1]
+    if told.get("attached"):
+        told["blocks"] = _blocks(session_id, call_id)
+    return Answer(ToolResult.from_json(told), session_id, call_id)
+
+
+def _blocks(session_id: UUID, call_id: str) -> Sequence[Mapping[str, Any]]:
+    """What the answer has beside text: large, so it goes by no log and stands in the job's result alone."""
+    own = ToolJob.objects.filter(session=session_id, call_id=call_id)
+    return own.values_list("result__blocks", flat=True).first() or ()
 
 
 def _has_ended(session_id: UUID) -> bool:

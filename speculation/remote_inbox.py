@@ -119,7 +119,9 @@ class Inbox:
 
     def tell(self, call_id: str, message: Message) -> None:
         """Put the answer beside its call and wake whoever waits. Twice is once."""
-        answer = {"ok": message.ok, "content": message.content, "structured": message.structured}
+        answer: dict[str, Any] = {"ok": message.ok, "content": message.content, "structured": message.structured}
+        if message.attached:
+            answer["attached"] = True
         values = [json.dumps(answer), self._session.pk, call_id, NOTICE_CHANNEL]
         with rows.cursor() as cursor:
             cursor.execute(_TELL, values)

@@ -27,7 +27,7 @@ def difference(served: ToolResult, again: ToolResult, volatile: frozenset[str]) 
     if served.ok != again.ok:
         return "ok"
     if served.structured is None and again.structured is None:
-        return "" if served.content == again.content else "content"
+        return "" if (served.content, served.blocks) == (again.content, again.blocks) else "content"
     return _first_difference(
         without_volatile(served.structured, volatile), without_volatile(again.structured, volatile), "structured"
     )

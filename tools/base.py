@@ -15,7 +15,7 @@ Errors::
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -141,6 +141,9 @@ class ToolResult:
 
     `failure`: the word of a ToolFailed, or "crashed"; empty where the tool did its work, an answer such as "there is no
     such record" included. `quota`: what the other side said is left of it. The model is told of neither.
+
+    `blocks`: the content blocks of an MCP server's answer as they came, where some are no text, for whoever asked by MCP.
+    `content` has their texts, and says of each other one that it is there.
     """
 
     ok: bool
@@ -148,13 +151,20 @@ class ToolResult:
     structured: Any = None
     failure: str = ""
     quota: "Quota | None" = None
+    blocks: Sequence[Mapping[str, Any]] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {"ok": self.ok, "content": self.content, "structured": self.structured}
+        told = {"ok": self.ok, "content": self.content, "structured": self.structured}
+        return {**told, "blocks": list(self.blocks)} if self.blocks else told
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> "ToolResult":
-        return ToolResult(ok=bool(value["ok"]), content=str(value["content"]), structured=value.get("structured"))
+        return ToolResult(
+            ok=bool(value["ok"]),
+            content=str(value["content"]),
+            structured=value.get("structured"),
+            blocks=tuple(value.get("blocks", ())),
+        )
 
 
 def _never_stop() -> bool:

@@ -82,17 +82,29 @@ def _awaited(call: "Future[Any]", context: ToolContext, timeout_seconds: float) 
 
 
 def result_of(answer: Any) -> ToolResult:
-    """The server's answer as ours: its texts, and its structure where it has one. What is no text is said to be there."""
+    """The server's answer as ours: its texts, its structure where it has one, and all of it where some of it is no text."""
     texts = [_text(block) for block in answer.content]
-    return ToolResult(ok=not answer.is_error, content="\n".join(texts), structured=answer.structured_content)
+    has_others = any(block.type != "text" for block in answer.content)
+    dumped = tuple([block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in answer.content])
+    return ToolResult(
+        ok=not answer.is_error,
+        content="\n".join(texts),
+        structured=answer.structured_content,
+        blocks=dumped if has_others else (),
+    )
 
 
 def _text(block: Any) -> str:
+    """What a model that reads text alone is told of it."""
     if block.type == "text":
         return str(block.text)
-    if block.type == "resource" and (text := getattr(block.resource, "text", None)) is not None:
+    if block.type == "resource_link":
+        return f"[{block.name}: {block.uri}]"
+    inside = block.resource if block.type == "resource" else block
+    if (text := getattr(inside, "text", None)) is not None:
         return str(text)
-    return f"[{block.type}, which is not passed on]"
+    encoded = getattr(inside, "data", None) or getattr(inside, "blob", None) or ""
+    return f"[{inside.mime_type or block.type}, {len(encoded) * 3 // 4:,} bytes]"
 
 
 def tools_of(entry: Entry, commands: CommandHost | None = None, timeout_seconds: float = 30.0) -> Sequence[McpTool]:

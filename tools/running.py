@@ -1,5 +1,6 @@
 """Run one call, or cut it out of a whole, so that whatever happens can be stored and shown to a model."""
 
+import json
 import logging
 import math
 from collections.abc import Callable, Mapping
@@ -13,6 +14,9 @@ logger = logging.getLogger(__name__)
 
 MAX_CONTENT_CHARACTERS = 100_000
 MAX_STRUCTURED_CHARACTERS = 400_000
+MAX_BLOCKS_CHARACTERS = 4_000_000
+"""Of content blocks as JSON: three megabytes of pictures."""
+NOT_PASSED_ON = f"[too much to be passed on but as text: more than {MAX_BLOCKS_CHARACTERS:,} characters as JSON]"
 MAX_DEPTH = 20
 MAX_INTEGER_BITS = 4096
 
@@ -71,7 +75,12 @@ def cut_out(
 
 def storable(result: ToolResult) -> ToolResult:
     """The same within the limits, without what PostgreSQL's text and jsonb refuse. What was cut is stated."""
-    return replace(result, content=_bounded_text(result.content), structured=bounded_json(result.structured))
+    content, structured = _bounded_text(result.content), bounded_json(result.structured)
+    size = len(json.dumps(result.blocks)) if result.blocks else 0
+    if size > MAX_BLOCKS_CHARACTERS:
+        return replace(result, content=f"{content}\n{NOT_PASSED_ON}", structured=structured, blocks=())
+    blocks = tuple([_Bounded(MAX_BLOCKS_CHARACTERS).copy(block, MAX_DEPTH) for block in result.blocks])
+    return replace(result, content=content, structured=structured, blocks=blocks)
 
 
 def clean_text(text: str) -> str:

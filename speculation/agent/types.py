@@ -34,6 +34,8 @@ class Message:
     tool: str = ""
     ok: bool = True
     structured: Any = None
+    attached: bool = False
+    """The answer has content blocks that are no text; they stay with its job."""
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,9 @@ def stockroom(name: str) -> AgentProfile:
     """An agent with the tools that tests/mcp_server.py lists; of two of them an approver has said that they read."""
     WorkerPool.objects.update_or_create(name="tools", defaults={"slots": 4, "reserved": 1})
     agent = AgentProfile.objects.create(name=name, model_kind="remote", mode="on")
-    for tool in ToolRecord.objects.filter(server="stock", name__in=["find_part", "look_at_shelf", "take_part"]):
+    for tool in ToolRecord.objects.filter(server="stock", name__in=["find_part", "look_at_shelf", "take_part", "show"]):
         agent.tools.add(tool)
-        if tool.name != "take_part":
+        if tool.name in ("find_part", "look_at_shelf"):
             declare_reads_only(
                 tool,
                 who="tester",

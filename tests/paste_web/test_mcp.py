@@ -232,14 +232,17 @@ def test_tools_of_another_mcp_server_are_called_ahead_through_us(
         url = f"{web_address}/mcp/clerk"
         listed = talk(url, key, lambda client: client.list_tools())
         assert {tool.name: tool.annotations.read_only_hint for tool in listed.tools} == {
-            "find_part": True, "look_at_shelf": True, "take_part": False,
+            "find_part": True, "look_at_shelf": True, "take_part": False, "show": False,
         }  # fmt: skip
+        shown = talk(url, key, lambda client: client.call_tool("show", {"name": "x"}))
+        assert [block.type for block in shown.content] == ["text", "image"]
+        assert (shown.content[0].text, shown.content[1].data) == ("x", "AAAA"), "a picture comes through as it is"
         for part in ("part-1", "part-2", "part-3"):
             talk(url, key, lambda client, part=part: fetch(client, part))
-        wait_until_ended(3)
+        wait_until_ended(4)
         last = talk(url, key, lambda client: fetch(client, "part-4"))
 
         assert last.structured_content == {"shelf": "shelf-28", "holds": "things of shelf-28"}
-        session = wait_until_ended(4)[-1]
+        session = wait_until_ended(5)[-1]
         assert outcomes(session) == ["requested", "used"] and told(session).figures.net_saved_seconds > 0.3
         assert asked(tmp_path).count("look_at_shelf shelf-28") == 1, "it was asked once"

@@ -88,6 +88,8 @@ def test_a_check_counts_neither_as_a_guess_nor_as_waste(reader: Reader) -> None:
         (ToolResult(True, "a"), ToolResult(True, "a"), ""),
         (ToolResult(True, "a"), ToolResult(True, "b"), "content"),
         (ToolResult(True, "a"), ToolResult(False, "a"), "ok"),
+        (ToolResult(True, "a", blocks=({"data": "A"},)), ToolResult(True, "a", blocks=({"data": "A"},)), ""),
+        (ToolResult(True, "a", blocks=({"data": "A"},)), ToolResult(True, "a", blocks=({"data": "B"},)), "content"),
         (ToolResult(True, "a", {"x": [1, {"y": 2}]}), ToolResult(True, "b", {"x": [1, {"y": 2}]}), ""),
         (ToolResult(True, "a", {"x": [1, {"y": 2}]}), ToolResult(True, "a", {"x": [1, {"y": 3}]}), "structured.x.1.y"),
         (ToolResult(True, "a", {"x": [1]}), ToolResult(True, "a", {"x": [1, 2]}), "structured.x"),

@@ -63,7 +63,11 @@ def test_a_call_returns_what_the_server_answered(tools: dict[str, McpTool], url:
     assert found.ok and found.structured == {"name": "part-1", "shelf": "shelf-7"}
     assert json.loads(found.content) == found.structured
     shown = execute(tools["show"], {"name": "x"}, context)
-    assert shown == ToolResult(ok=True, content="x\n[image, which is not passed on]")
+    picture = {"type": "image", "data": "AAAA", "mimeType": "image/png"}
+    assert shown == ToolResult(
+        ok=True, content="x\n[image/png, 3 bytes]", blocks=({"type": "text", "text": "x"}, picture)
+    )
+    assert ToolResult.from_json(json.loads(json.dumps(shown.to_json()))).to_json() == shown.to_json()
     absent = execute(tools["find_part"], {"name": "no-such-part"}, context)
     assert not absent.ok and absent.failure == ""
     wrong = execute(tools["find_part"], {"nme": "part-1"}, context)

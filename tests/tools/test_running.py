@@ -25,7 +25,7 @@ from tools.base import (
     Unreachable,
 )
 from tools.catalog import BUILTIN, find
-from tools.running import MAX_CONTENT_CHARACTERS, MAX_DEPTH, bounded_json, execute
+from tools.running import MAX_CONTENT_CHARACTERS, MAX_DEPTH, NOT_PASSED_ON, bounded_json, execute, storable
 from tools.schema import arguments_schema, text, whole_number
 
 
@@ -96,6 +96,16 @@ def test_what_postgresql_refuses_is_removed(context: ToolContext) -> None:
 def test_a_long_result_is_cut_with_a_statement(context: ToolContext) -> None:
     result = act(context, "x" * (MAX_CONTENT_CHARACTERS + 5))
     assert result.content.endswith("[cut: 5 more characters left out]")
+
+
+def test_content_blocks_are_kept_as_they_are_but_for_what_cannot_be_stored_and_too_many_go_with_a_statement() -> None:
+    picture = {"type": "image", "data": "A" * 1_000_000, "mimeType": "image/png"}
+    kept = storable(ToolResult(ok=True, content="seen", blocks=(picture, {"type": "text", "text": "a\0b"})))
+    assert kept.blocks == (picture, {"type": "text", "text": "ab"}) and kept.content == "seen"
+    assert ToolResult.from_json(json.loads(json.dumps(kept.to_json()))) == kept
+    dropped = storable(ToolResult(ok=True, content="seen", blocks=(picture,) * 5))
+    assert dropped.blocks == () and dropped.content == f"seen\n{NOT_PASSED_ON}"
+    assert "blocks" not in dropped.to_json()
 
 
 @pytest.mark.parametrize(
