@@ -35,7 +35,7 @@ call_asked         {call_id, turn, tool, arguments, effect, job, outcome: used|j
                     and `reason` says why ("not predicted", "expired", "world changed", "writes: not eligible", ...);
                     part_of: the job's own arguments, where it is a whole of which the call asks for a part; if it turns
                     out not to give that, it is discarded and the call has a second call_asked with its new job
-call_returned      {call_id, turn, tool, job, ok, content, structured, unknown_outcome}     what the model was told: once a
+call_returned      {call_id, turn, tool, job, ok, content, structured, unknown_outcome}     what the model was told (and "attached"): once a
                     call, in the transaction that ends its job or finds it ended
 check_queued       {job, of, call_id, tool}    a served guess is run again, to see whether it was right
 checked            {job, of, call_id, differs_at}      differs_at: where the two results differ, empty if nowhere
