@@ -15,6 +15,7 @@ from speculation.approval_queue import approval_queue
 from speculation.breakers_open import open_now
 from speculation.models import AlertMetric, Approval, BreakerKind
 from speculation.pattern_rows import stale_patterns
+from speculation.tool_servers import failing_servers, problem_of_file
 
 MOST_SHOWN = 8
 COUNT_KEPT_SECONDS = 10
@@ -43,7 +44,7 @@ class Need:
 
 def needs(now: datetime) -> list[Need]:
     """All that waits, in order: what is off or wrong, then decisions, then what grows old."""
-    return [*_open_breakers(), *_alerts(now), *_decisions(now), *_stale_patterns()]
+    return [*_open_breakers(), *_alerts(now), *_failing_servers(now), *_decisions(now), *_stale_patterns()]
 
 
 def _open_breakers() -> Iterator[Need]:
@@ -56,6 +57,15 @@ def _alerts(now: datetime) -> Iterator[Need]:
     for alert in open_alerts(now):
         page = ALERTS_ELSEWHERE.get(alert.metric, "savings")
         yield Need(alert.title, f"{alert.note}. {alert.advice}", reverse(page), "Look", "warn")
+
+
+def _failing_servers(now: datetime) -> Iterator[Need]:
+    url = f"{reverse('tools')}#servers"
+    if problem := problem_of_file():
+        yield Need("The file of MCP servers cannot be used", problem, url, "Look", "warn")
+    for server in failing_servers(now):
+        note = f"{server.problem} Since"
+        yield Need(f"MCP server {server} cannot be asked", note, url, "Look", "warn", server.failing_since)
 
 
 def _decisions(now: datetime) -> Iterator[Need]:

@@ -18,9 +18,10 @@ from paste_web import tool_words
 from speculation import endings, policy
 from speculation.approval_queue import QueueItem, approval_queue, judged
 from speculation.decisions import Standing, newest_decisions
-from speculation.models import ToolRecord
+from speculation.models import ToolRecord, ToolServer
 from speculation.shadow_savings import would_save_by_tool
 from speculation.tool_rows import ToolRow, tool_rows
+from speculation.tool_servers import problem_of_file
 from speculation.would_save import NOTHING, WouldSave
 
 ROWS_A_PAGE = 50
@@ -90,6 +91,8 @@ def tools(request: HttpRequest) -> HttpResponse:
         "orders": ORDERS,
         "servers": ToolRecord.objects.order_by("server").values_list("server", flat=True).distinct(),
         "standings": list(Standing),
+        "mcp_servers": ToolServer.objects.all(),
+        "problem_of_file": problem_of_file(),
         "may_switch": request.user.has_perm(MAY_SWITCH),
         "may_decide": request.user.has_perm(MAY_DECIDE),
     }

@@ -14,7 +14,7 @@ from django.db.models import Model
 
 from paste_web.picturing.agents import Cast, break_before, break_now, decide_all, hire
 from paste_web.picturing.past import Past
-from speculation import access, durations, ledger, pattern_edits
+from speculation import access, durations, ledger, pattern_edits, tool_servers
 from speculation.jobs import POOL
 from speculation.models import (
     ApiKey,
@@ -25,6 +25,7 @@ from speculation.models import (
     PatternRecord,
     Session,
     ToolRecord,
+    ToolServer,
     WorkerPool,
 )
 from speculation.roles import VIEWER
@@ -56,6 +57,7 @@ def fill(now: datetime, *, operator: User, viewer: User, seed: int = 1, sessions
     marked = dict(past.marked())
     stale = _let_some_patterns_age(operator, now)
     _make_keys(operator, now)
+    _ask_servers(now)
     break_before(past.cast, operator)
     _spread_out(now)
     break_now(past.cast, operator)
@@ -112,6 +114,15 @@ def _make_keys(operator: User, now: datetime) -> None:
     lost, _ = access.create_key("laptop of op1", [access.WRITE, access.READ_ALL], why="For trying things out.", **who)
     access.revoke_key(lost, why="The laptop was lost.", **who)
     ApiKey.objects.filter(pk=used.pk).update(last_used_at=now - timedelta(minutes=3))
+
+
+def _ask_servers(now: datetime) -> None:
+    """One MCP server that answers, one that has stopped to."""
+    tool_servers.keep(tool_servers.Listed("tickets", ["find_ticket", "read_ticket", "close_ticket"], gone=["list_tags"]), False)
+    problem = "The MCP server browser did not answer as it should: its command could not be started. Nothing was asked of it."
+    tool_servers.keep(tool_servers.Listed("browser", problem=problem), True)
+    since = now - timedelta(minutes=26)
+    ToolServer.objects.filter(name="browser").update(failing_since=since, answered_at=since - timedelta(minutes=1), tools=21)
 
 
 def _spread_out(now: datetime) -> None:

@@ -9,6 +9,7 @@ from speculation.models.ledger import SessionFigures, ToolFigures
 from speculation.models.patterns import PatternEdit, PatternRecord
 from speculation.models.policy import Approval, ApprovalLevel, ToolRecord
 from speculation.models.remote import RemoteCall
+from speculation.models.servers import ToolServer
 from speculation.models.sessions import (
     TAKE_NO_TASKS,
     AgentProfile,
@@ -55,5 +56,6 @@ __all__ = [
     "ToolJob",
     "ToolQuota",
     "ToolRecord",
+    "ToolServer",
     "WorkerPool",
 ]

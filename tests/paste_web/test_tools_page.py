@@ -1,6 +1,7 @@
 """Tools: who sees what, the switch, and a decision that is stored only about what was read."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +19,11 @@ from speculation.models import (
     Session,
     ToolJob,
     ToolRecord,
+    ToolServer,
     WorkerPool,
 )
 from speculation.tool_rows import tool_rows
+from speculation.tool_servers import Listed, keep
 from tests.paste_web.deciding import PAGE, a_tool, chip_of, decide, decision
 from tests.paste_web.stored_sessions import a_user, an_agent
 
@@ -301,3 +304,21 @@ def test_the_page_says_which_arguments_take_part_in_matching_and_which_seem_not_
 
 def test_a_tool_without_arguments_says_so(viewer: Client, tool: ToolRecord) -> None:
     assert "No argument is declared, and none has been seen." in viewer.get(PAGE).content.decode()
+
+
+def test_servers_are_shown_as_they_answered_last_and_one_that_fails_waits_on_the_overview(
+    viewer: Client, settings: Any, tmp_path: Path
+) -> None:
+    assert "MCP servers" not in viewer.get("/tools/").content.decode()
+    keep(Listed("tickets", ["find"], gone=["list_<tags>"]), is_command=False)
+    keep(Listed("browser", problem="It <cannot> be started."), is_command=True)
+    page = viewer.get("/tools/").content.decode()
+    assert "answers" in page and "No longer listed: list_&lt;tags&gt;" in page
+    assert "cannot be asked" in page and "It &lt;cannot&gt; be started." in page
+    assert "cannot be asked" not in viewer.get("/").content.decode(), "it may just be starting"
+    ToolServer.objects.filter(name="browser").update(failing_since=timezone.now() - timedelta(minutes=3))
+    assert "MCP server browser cannot be asked" in viewer.get("/").content.decode()
+    settings.PASTE_MCP_SERVERS = tmp_path / "servers.json"
+    settings.PASTE_MCP_SERVERS.write_text("{")
+    for path in ("/", "/tools/"):
+        assert "is no JSON." in viewer.get(path).content.decode()

@@ -1,17 +1,20 @@
 """Tools of MCP servers as operators know them: registered as listed, reviewed when they change."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError
+from django.utils import timezone
 
 from speculation import policy, tasks
 from speculation.effects import effect_of_tool, needs_declaration
-from speculation.models import AgentProfile, AuditEntry, ToolRecord
-from speculation.tool_servers import list_tools
+from speculation.models import AgentProfile, AuditEntry, ToolRecord, ToolServer
+from speculation.tool_servers import Listed, failing_servers, keep, list_tools, problem_of_file
 from speculation.toolbox import Toolbox
 from speculation.verdicts import newest_approval
 from tests.mcp_server import KEY, free_port, running
@@ -94,6 +97,9 @@ def test_a_server_that_is_away_keeps_its_tools_and_the_others_are_asked(file: Pa
             told()
         gone, stock = list_tools(file)
         assert "did not answer" in gone.problem and not gone.tools and len(stock.tools) == 5
+        away, there = ToolServer.objects.all()
+        assert away.problem == gone.problem and away.failing_since and away.answered_at is None
+        assert (there.problem, there.failing_since, there.tools, there.gone) == ("", None, 5, ["old_tool"])
         tasks.list_tools()
     assert ToolRecord.objects.filter(server="stock").count() == 6
 
@@ -109,3 +115,44 @@ def test_without_a_file_or_with_a_bad_one_the_command_ends_with_one_line(file: P
         told()
     assert none.value.returncode == 2 and "PASTE_MCP_SERVERS" in str(none.value)
     tasks.list_tools()
+
+
+def test_how_long_a_server_cannot_be_asked_counts_from_the_first_time_and_ends_with_an_answer(file: Path) -> None:
+    def state() -> ToolServer:
+        return ToolServer.objects.get(name="stock")
+
+    keep(Listed("stock", ["a", "b"]), is_command=True)
+    answered = state()
+    assert answered.is_command and answered.answered_at and failing_servers(timezone.now()) == []
+    keep(Listed("stock", problem="It is away."), is_command=True)
+    first = state()
+    assert (first.problem, first.tools, first.answered_at) == ("It is away.", 2, answered.answered_at)
+    keep(Listed("stock", problem="x" * 600), is_command=True)
+    assert state().failing_since == first.failing_since and state().asked_at > first.asked_at and len(state().problem) == 500
+    assert failing_servers(timezone.now()) == [], "it may just be starting"
+    assert failing_servers(timezone.now() + timedelta(seconds=121)) == [first]
+    keep(Listed("stock", ["a"], gone=["b"]), is_command=True)
+    assert (state().failing_since, state().problem, state().gone) == (None, "", ["b"])
+
+
+def test_a_server_that_the_file_tells_no_more_is_forgotten_and_its_tools_are_not(file: Path) -> None:
+    keep(Listed("stock", ["a"]), is_command=False)
+    ToolRecord.objects.create(server="stock", name="a", definition={"kind": "mcp"})
+    tell(file)
+    list_tools(file)
+    assert not ToolServer.objects.exists() and ToolRecord.objects.filter(server="stock").count() == 1
+
+
+def test_no_server_fails_without_a_reason() -> None:
+    keep(Listed("stock", ["a"]), is_command=False)
+    with pytest.raises(IntegrityError):
+        ToolServer.objects.update(problem="It is away.")
+
+
+def test_a_file_that_cannot_be_used_says_why(file: Path, settings: Any) -> None:
+    tell(file)
+    assert problem_of_file() == ""
+    file.write_text("{")
+    assert "no JSON" in problem_of_file()
+    settings.PASTE_MCP_SERVERS = None
+    assert problem_of_file() == ""
