@@ -19,6 +19,8 @@ from speculation.engine.value_choice import Option, ValueChoice
 MAX_FOUND_ONCE = 400
 TEACH_ALL_BELOW, TEACH_EVERY = 3000, 4
 """Steps of a tool that are all lessons; of later ones one in a few is."""
+SURE_AFTER = 24
+"""Calls of a tool in a row that came as was thought, after which one in a few is a lesson, until one does not."""
 MAX_SHAPES = 8
 MAX_CHOSEN_FROM = 2
 """Lists of one argument among whose elements a choice is learned."""
@@ -39,18 +41,24 @@ class Learner:
         self.tool, self.base, self.repeats, self.habitual = tool, base, repeats, habitual
         self.sets = SourceSets(base)
         self._steps = [0, 0]
+        self._as_thought = 0
         self._rosters: dict[str, Roster] = {}
         self._found_once: set[str] = set()
         self._looks = 0
         self._lessons: dict[str, int] = {}
 
     def how_often(self, is_next: bool) -> int:
-        """For how many such steps this one is to stand as a lesson, 0 for none: all of the first teach, then one in a few."""
+        """For how many such steps this one is to stand as a lesson, 0 for none: all of the first teach, then one in a few; and
+        one in a few of those that teach nothing, since they come as was thought."""
         self._steps[is_next] += 1
         steps = self._steps[is_next]
-        if steps <= TEACH_ALL_BELOW:
+        if steps <= TEACH_ALL_BELOW and self._as_thought < SURE_AFTER:
             return 1
         return TEACH_EVERY if steps % TEACH_EVERY == 0 else 0
+
+    def came(self, as_thought: bool) -> None:
+        """How the tool's next call compares with what was thought before."""
+        self._as_thought = self._as_thought + 1 if as_thought else 0
 
     def roster(self, argument: str) -> Roster:
         """The sources known for an argument, their reliability as it was counted not long ago."""
@@ -118,6 +126,7 @@ class Lesson:
         self.identities = [identity(self.tool, arguments) for _, arguments in calls]
         self.next: dict[str, Any] | None = calls[0][1] if self.is_next else None
         self.has_several = self.next is not None and len(self.next) > 1
+        self._as_thought = True
 
     def learn(self) -> None:
         self._learn_again()
@@ -128,8 +137,12 @@ class Lesson:
             for (turns, arguments), call in zip(self.soon, self.identities, strict=True)
             if call not in self.asked
         ]
-        if not fresh:
-            return
+        if fresh:
+            self._learn_fresh(fresh)
+        if self.is_next:
+            self.learner.came(self._as_thought)
+
+    def _learn_fresh(self, fresh: Sequence[tuple[int, dict[str, Any]]]) -> None:
         is_next = self.is_next and self.identities[0] not in self.asked
         self._see(is_next)
         alone = not self.learner.repeats and all(len(arguments) == 1 for _, arguments in fresh)
@@ -185,7 +198,8 @@ class Lesson:
         options = roster.options(self.memory, alone)
         if argument == self.learner.habitual:
             self._learn_habits(argument, is_next, wanted, soon)
-        self.learner.choice(argument).learn(list(options.values()), self.situation, is_next, wanted, soon, self.times)
+        choice, offered = self.learner.choice(argument), list(options.values())
+        self._as_thought &= choice.learn(offered, self.situation, is_next, wanted, soon, self.times)
         self._count_all(roster, options, is_next, wanted, soon)
         texts = roster.texts
         values: Values = {}

@@ -17,6 +17,7 @@ WORD_SQUARES = 4.0
 LEAST_ODDS = -6.0
 TOO_SMALL = 0.02
 """An error of a probability that is not worth a step."""
+AS_GOOD_AS_SURE = 0.9
 MAX_MARKS = 300
 MIN_WEIGHT = 0.02
 NONE = "none"
@@ -112,14 +113,18 @@ class ValueChoice:
         wanted: Hashable,
         wanted_soon: set[Hashable],
         weight: float,
-    ) -> None:
-        """One call. `is_next`: the call comes next and its value's key is `wanted`; soon ones are all in `wanted_soon`."""
+    ) -> bool:
+        """One call. `is_next`: the call comes next and its value's key is `wanted`; soon ones are all in `wanted_soon`.
+
+        Returns whether it taught nothing of what comes next: the value, or that it is none of these, was as good as sure.
+        """
         chances = self.chances(options, situation)
-        found = False
+        found, thought = False, 1.0
         for option, (after, soon) in zip(options, chances, strict=True):
             if is_next:
                 is_right = option.key == wanted
-                found = found or is_right
+                if is_right:
+                    found, thought = True, after
                 wrong = after - 1.0 if is_right else after
                 if wrong > TOO_SMALL or wrong < -TOO_SMALL:
                     self._step(option.marks, 0, wrong, weight)
@@ -129,10 +134,12 @@ class ValueChoice:
         if is_next:
             self.calls += 1.0
             self.found += found
-            wrong = 1.0 - sum([after for after, _ in chances]) - (0.0 if found else 1.0)
+            none = 1.0 - sum([after for after, _ in chances])
+            thought, wrong = (thought, none) if found else (none, none - 1.0)
             self._step((NONE, f"{NONE} {situation}"), 0, wrong, weight)
         if len(self.weights) > 2 * MAX_MARKS:
             self._forget_least()
+        return thought > AS_GOOD_AS_SURE
 
     def _step(self, marks: Iterable[str], which: int, wrong: float, times: float) -> None:
         weights, squared = self.weights, wrong * wrong * times

@@ -57,6 +57,21 @@ def test_how_often_a_value_could_be_had_at_all_is_counted() -> None:
     assert choice.derivable == pytest.approx(0.5, abs=0.02)
 
 
+def test_a_lesson_says_whether_what_came_was_as_good_as_known() -> None:
+    choice = ValueChoice()
+
+    def learn(wanted: str | None, is_next: bool = True) -> bool:
+        return choice.learn(offer(), "ask:ok", is_next, wanted, {wanted} if wanted else set(), 1.0)
+
+    assert not learn("b"), "the first time"
+    while not learn("b"):
+        pass
+    assert learn("b") and not learn("a") and not learn(None)
+    assert learn("a", is_next=False), "what comes later says nothing of it"
+    choice = taught(None, times=400)
+    assert learn(None) and learn("elsewhere"), "it is known to be none of these"
+
+
 def test_what_is_shown_in_a_pattern_reads_back_as_the_same_choice() -> None:
     choice = taught("b")
     assert NONE in choice.shown()
