@@ -20,14 +20,14 @@ from speculation.engine.mining import MAX_ROWS, Miner
 from speculation.engine.types import Calibrations, Event, Pattern, SourceCount, ToolTraits
 from speculation.history import events_of
 from speculation.leases import UNREACHABLE
-from speculation.models import AgentProfile, EventRecord, Origin, PatternRecord, Session, ToolJob
+from speculation.models import AgentProfile, EventRecord, Origin, PatternRecord, RemoteCall, Session, ToolJob
 from speculation.toolbox import Toolbox
 
 logger = logging.getLogger(__name__)
 
 SESSIONS_AT_A_TIME = 100
 LEARN_AT_ONCE_BELOW = 32
-"""Sessions that were learned from, below which one that is parked is not waited for."""
+"""Sessions that were learned from, below which one that may be over is not waited for."""
 FEWEST_TO_CALIBRATE = 32
 MOST_TO_CALIBRATE = 200
 """Sessions of an agent, the latest, on which its predictions are compared with what happened."""
@@ -226,9 +226,11 @@ def _known_turns(session: Session) -> int:
     return ended.count() if session.mined_seq else 0
 
 
-def session_parked(session_id: UUID) -> None:
+def learn_so_far(session_id: UUID) -> None:
     """Learn from a session that may be over: a client that says no goodbye leaves it open until it has been quiet for minutes,
     and its agent's next task may come sooner. Only while little is known: later nobody misses what these minutes held, and each mining costs.
+
+    What it does later counts when it is quiet again, or ends; nothing counts twice.
     """
     agent = Session.objects.select_related("agent").get(pk=session_id).agent
     if _mined(agent).count() >= LEARN_AT_ONCE_BELOW:
@@ -241,6 +243,24 @@ def session_parked(session_id: UUID) -> None:
             return
         learn(agent, [events_of(session, until=begun.seq)], known_turns=[_known_turns(session)])
         Session.objects.filter(pk=session.pk).update(mined_seq=begun.seq)
+
+
+def learn_from_the_one_before(session: Session) -> None:
+    """Learn from the session that the same client opened before this one, unless a call of it is open or somebody has.
+
+    Who begins with another task has most likely done with the last, whether that was said or not; and this one's guesses are
+    made of what is known now. Only while little is known, as `learn_so_far`.
+    """
+    earlier = Session.objects.filter(agent=session.agent, submitted_by=session.submitted_by, created_at__lt=session.created_at)
+    before = earlier.order_by("-created_at").first()
+    if before is None or before.mined_at or RemoteCall.objects.filter(session=before).exists():
+        return
+    if _mined(session.agent).count() >= LEARN_AT_ONCE_BELOW:
+        return
+    if before.has_ended:
+        mine(session.agent)
+    else:
+        learn_so_far(before.pk)
 
 
 def session_ended(session_id: UUID) -> None:

@@ -1,5 +1,6 @@
 """Predictors out of the patterns' rows and nothing else: one an agent and process, which looks for newer rows at most once a second."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +36,11 @@ class Predictors:
     def predictor_for(self, agent: AgentProfile, traits: Mapping[str, ToolTraits]) -> Predictor:
         """The predictor of the agent's present patterns, at most LOOK_EVERY_SECONDS old."""
         return self._fresh(agent.pk, traits).predictor
+
+    def look_again(self, agent_id: int) -> None:
+        """The next who asks for the agent's predictor gets it as of then."""
+        if (kept := self._kept.get(agent_id)) is not None:
+            kept.looked_at = -math.inf
 
     def ids(self, agent_id: int) -> Mapping[str, int]:
         """Pattern.key to the id of its row, as of the agent's last predictor."""

@@ -2,7 +2,9 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from celery import shared_task
@@ -110,18 +112,26 @@ def _park(session: Session) -> None:
         return
     if Inbox(session).is_wanted() and sessions.wake(session.pk):
         hand_over(session.pk)
+    _learn(partial(learning.learn_so_far, session.pk), f"session {session.short_id}, which is parked")
+
+
+def _learn(work: Callable[[], object], source: str) -> None:
+    """Whatever cannot be learned from keeps no session from going on."""
     try:
-        learning.session_parked(session.pk)
+        work()
     except UNREACHABLE:
         raise
     except Exception:
-        logger.exception("could not learn from session %s, which is parked", session.short_id)
+        logger.exception("could not learn from %s", source)
 
 
 def _live(session: Session) -> Outcome | None:
     """None: of an agent that runs elsewhere, and has been quiet for a while."""
     worlds.prepare(session)
     toolbox = Toolbox.of(session.agent)
+    if session.agent.is_remote and session.attempt == 1:
+        _learn(partial(learning.learn_from_the_one_before, session), f"the session before session {session.short_id}")
+        predictors.look_again(session.agent_id)
     runtime = SessionRuntime(session, toolbox, _forecast(session, toolbox))
     try:
         return (_attend if session.agent.is_remote else _loop)(session, runtime)

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db.models.functions import Now
 
-from speculation import events, learning, recovery, sessions, submission, tasks
+from speculation import access, events, learning, recovery, sessions, submission, tasks
 from speculation.agent.types import Message
 from speculation.history import events_of
 from speculation.models import AgentProfile, PatternRecord, RemoteCall, Session, SessionStatus
@@ -162,11 +163,76 @@ def test_where_much_is_known_a_parked_session_is_waited_for(
     session = opened(caller, tmp_path)
     beside(ask, caller, "list_files", {}).result(20)
     wait_until(is_parked)
-    learning.session_parked(session.pk)
+    learning.learn_so_far(session.pk)
     assert roots_of(caller.agent) == 0
     leave(caller)
     recovery.sweep()
     wait_until(lambda: roots_of(caller.agent) == 1)
+
+
+def test_the_next_session_of_a_client_knows_what_the_last_one_did_though_that_said_no_goodbye(
+    caller: Caller, beside: Beside, tmp_path: Path, settings: Any
+) -> None:
+    settings.PASTE_MCP_QUIET_SECONDS = 60.0
+    (tmp_path / "a.txt").write_text("hello")
+    first = opened(caller, tmp_path)
+    running = [beside(run, first)]
+    for number in (1, 2):
+        assert beside(ask, caller, *read("a.txt")).result(20).call_id == f"{number}.0"
+    wait_until(lambda: told_kinds(first).count("turn_started") == 3)
+    assert roots_of(caller.agent) == 0
+    other = replace(caller, client_session="two")
+    second = opened(other, tmp_path)
+    running.append(beside(run, second))
+    assert beside(ask, other, *read("a.txt")).result(20).call_id == "1.0"
+    assert roots_of(caller.agent) == 2
+    foreseen = [event for event in second.events.all() if event.kind == "predicted"]
+    assert foreseen[0].payload["candidates"][0]["tool"] == "read_file", "its first guesses are made of that"
+    first.refresh_from_db()
+    assert (first.mined_at, first.ended_at) == (None, None)
+    for one in (caller, other):
+        leave(one)
+    for each in running:
+        each.result(20)
+    wait_until(lambda: not Session.objects.filter(mined_at=None).exists())
+    assert roots_of(caller.agent) == 3, "each turn counts once"
+
+
+def test_of_a_session_that_is_in_the_middle_of_a_call_nothing_is_learned_yet(
+    caller: Caller, beside: Beside, tmp_path: Path
+) -> None:
+    first = opened(caller, tmp_path)
+    asking = beside(ask, caller, "list_files", {})
+    wait_until(lambda: RemoteCall.objects.exists())
+    second = opened(replace(caller, client_session="two"), tmp_path)
+    learning.learn_from_the_one_before(second)
+    assert roots_of(caller.agent) == 0
+    running = beside(run, first)
+    asking.result(20)
+    wait_until(lambda: told_kinds(first).count("turn_started") == 2)
+    stranger = replace(caller, key=access.create_key("another", [access.CALL], who="tester")[0], client_session="two")
+    learning.learn_from_the_one_before(opened(stranger, tmp_path))
+    assert roots_of(caller.agent) == 0, "it is another's"
+    learning.learn_from_the_one_before(second)
+    learning.learn_from_the_one_before(second)
+    assert roots_of(caller.agent) == 1
+    leave(caller)
+    running.result(20)
+
+
+def test_the_next_session_waits_for_what_the_last_one_that_ended_teaches(
+    caller: Caller, beside: Beside, tmp_path: Path
+) -> None:
+    """It may have ended a moment ago, in another worker, which is about to learn from it."""
+    first = opened(caller, tmp_path)
+    running, asking = beside(run, first), beside(ask, caller, "list_files", {})
+    asking.result(20)
+    leave(caller)
+    running.result(20)
+    PatternRecord.objects.all().delete()
+    Session.objects.update(mined_at=None, mined_seq=0)
+    learning.learn_from_the_one_before(opened(replace(caller, client_session="two"), tmp_path))
+    assert roots_of(caller.agent) == 1
 
 
 def test_a_turn_that_has_begun_again_is_not_learned_before_it_is_over(
@@ -179,9 +245,9 @@ def test_a_turn_that_has_begun_again_is_not_learned_before_it_is_over(
     beside(run, session).result(20)
     asking.result(20)
     events.append(session.pk, "turn_ended", turn=2, text="", calls=[], finish_reason="tool_calls", usage={})
-    learning.session_parked(session.pk)
+    learning.learn_so_far(session.pk)
     assert roots_of(caller.agent) == 1
-    learning.session_parked(session.pk)
+    learning.learn_so_far(session.pk)
     assert roots_of(caller.agent) == 1
 
 
