@@ -21,6 +21,10 @@ _EDIT_ARGUMENTS = frozenset({"old_string", "new_string", "content", "old_str", "
 _SHELL_ARGUMENTS = frozenset({"command", "cmd"})
 _PATCHED = re.compile(r"^\*\*\* (?:Update|Add) File: (\S+)", re.MULTILINE)
 _MOVED_TO = re.compile(r"(?:^|&&\s*|;\s*)cd\s+[\"']?(/[^\s;&|\"']+)")
+_ENTRY = re.compile(r"\s*(?:\[\w{1,12}\]|[-*•│├└─|`+]+)?\s*[\w.@+~-]+/?(?:\s+\(?[\d.,]+ ?\w{0,2}\)?)?")
+"""A line that is one name, behind a mark such as `[FILE]` or a tree's, before a size."""
+MAX_ENTRIES, MOST_OF_ENTRIES = 40, 0.6
+"""Lines that are looked at, and how many of them must be names."""
 _LISTED = re.compile(r"\bls\s+(?:-\w+\s+)*[\"']?([\w./~][^\s;&|\"'*]*)")
 
 
@@ -79,6 +83,14 @@ def directory_listed(command: str) -> str:
     """The directory that the first `ls` names, as written; else empty."""
     found = _LISTED.search(command)
     return found[1].rstrip("/") if found else ""
+
+
+def is_listing(path: str, text: str) -> bool:
+    """Whether what a call gave for a path is a list of names, one a line: then it is a directory's. A file's name has an extension."""
+    if "." in path.rstrip("/").rpartition("/")[2][1:]:
+        return False
+    lines = [line for line in text[: MAX_ENTRIES * LONGEST_NAME].split("\n")[:MAX_ENTRIES] if line.strip()]
+    return bool(lines) and sum(_ENTRY.fullmatch(line) is not None for line in lines) >= MOST_OF_ENTRIES * len(lines)
 
 
 def files_patched(text: str) -> list[str]:

@@ -16,6 +16,7 @@ from speculation.engine.file_calls import (
     directory_listed,
     directory_moved_to,
     files_patched,
+    is_listing,
     is_path,
     plan_of,
     shell_argument_of,
@@ -167,7 +168,7 @@ class Workspace:
         act = act_of(arguments, traits)
         shell = shell_argument_of(arguments, traits)
         only_reads = traits is None or traits.may_run_early(arguments)
-        listed, is_content, has_path = "", False, False
+        listed, is_content, has_path, output = "", False, False, text_of(event.result)
         self.files.moved_to = ""
         for name, value in arguments.items():
             if type(value) is not str or not value:
@@ -178,6 +179,9 @@ class Workspace:
                 has_path = True
                 if shell:
                     self._observe_directory(value)
+                elif is_listing(value, output):
+                    self._observe_directory(value)
+                    listed = self.files.places.directory(value, "")
                 elif self._observe_path(value, act):
                     self._note_read(value, act, arguments, traits)
                     is_content |= act != SEARCHED
@@ -186,7 +190,7 @@ class Workspace:
         self._note_after(event, act if has_path or act == SEARCHED else 0, shell, only_reads)
         self._newest_text = ""
         if not is_content:
-            self._observe_output(text_of(event.result), listed)
+            self._observe_output(output, listed)
 
     def _note_after(self, event: Event, act: int, shell: str, only_reads: bool) -> None:
         arguments, is_error, talk = event.arguments, event.status == "error", self.files.talk

@@ -63,6 +63,17 @@ def coding(folder: str, files: Sequence[str]) -> list[Event]:
     return [*events, Event(EventKind.LLM, turn=len(files) + 2, text="Fixed.")]
 
 
+def browsing(folder: str, files: Sequence[str]) -> list[Event]:
+    """A directory whose listing gives names alone, and the first of these files."""
+    listing = "\n".join(f"[FILE] {name}" for name in files)
+    return [
+        user("What is in my notes?"),
+        *call(1, "list_files", listing, path=folder),
+        *call(2, "read_file", f"contents of {files[0]}", path=f"{folder}/{files[0]}"),
+        Event(EventKind.LLM, turn=3, text="That."),
+    ]
+
+
 def mine(*sessions: list[Event]) -> list[Pattern]:
     miner = Miner("agent", tools=TOOLS)
     for events in sessions:

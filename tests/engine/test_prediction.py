@@ -10,7 +10,7 @@ from speculation.engine.mining import Miner
 from speculation.engine.prediction import Predictor
 from speculation.engine.priors import Priors
 from speculation.engine.types import Event, EventKind, Pattern, Prediction, SourceCount, ToolTraits
-from tests.engine.sessions import TOOLS, call, coding, mine, research, support, user
+from tests.engine.sessions import TOOLS, browsing, call, coding, mine, research, support, user
 from tools.base import ToolCall
 
 
@@ -38,6 +38,7 @@ def predict_each_turn(
             support("cy_fox_333", ["#W31", "#W32"]),
         ),
         ([coding("src", ["x.py", "y.py"]), coding("lib", ["p.py", "q.py"])], coding("app", ["m.py", "n.py"])),
+        ([browsing("/srv/may", ["x.md"]), browsing("/srv/june", ["p.md"])], browsing("/srv/july", ["m.md"])),
     ],
 )
 def test_two_sessions_are_enough_to_predict_the_third(earlier: list[list[Event]], third: list[Event]) -> None:

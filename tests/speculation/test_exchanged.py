@@ -25,3 +25,23 @@ def test_a_call_that_tells_nothing_is_known_and_what_does_not_fit_is_not() -> No
     assert exchanged.knows("library", {"all": True})
     exchanged.hear("library", {}, "x" * (MOST_CHARACTERS + 1))
     assert not exchanged.knows("library", {"text": "xx"})
+
+
+def test_a_path_is_known_where_its_directory_and_its_name_were_exchanged() -> None:
+    exchanged = Exchanged()
+    exchanged.hear("files", {"path": "/srv/notes/may"}, "[DIR] old\n[FILE] plan.md\n[FILE] b.txt")
+    assert exchanged.knows("files", {"path": "/srv/notes/may/plan.md"})
+    assert exchanged.knows("files", {"path": "/srv/notes/plan.md"}), "that directory was named too"
+    for unknown in (
+        "/srv/notes/may/lan.md",
+        "/srv/notes/may/plan.m",
+        "/srv/notes/may/old",
+        "/srv/notes/june/plan.md",
+        "/srv/note/plan.md",
+        "/notes/may/plan.md",
+        "/home/me/plan.md",
+        "plan.md/secret",
+        "https://library.example/plan.md",
+    ):
+        assert not exchanged.knows("files", {"path": unknown}), unknown
+    assert not exchanged.knows("crm", {"path": "/srv/notes/may/plan.md"})
