@@ -141,8 +141,9 @@ class Places:
             return self._ending(name[4:])
         head, slash, _ = name.partition("/")
         if not slash:
-            directory = directory or moved_to
-            return self._ending(name) or (f"{directory}/{name}" if directory else None)
+            if directory:
+                return f"{directory}/{name}"
+            return self._ending(name) or (f"{moved_to}/{name}" if moved_to else None)
         if moved_to and not f"{moved_to}/".startswith(f"{self._above.get(head, moved_to)}/"):
             self.settle(moved_to)
             return f"{moved_to}/{name}"

@@ -107,7 +107,7 @@ def leads_to(source: Source, memory: Memory, value: Any) -> bool:
 
 def test_a_list_of_files_leads_to_one_that_is_not_its_first() -> None:
     memory = Memory()
-    for turn, (arguments, result) in enumerate([({"q": "0/"}, ["0/"]), ({"q": "/"}, "0")]):
+    for turn, (arguments, result) in enumerate([({"q": "0/"}, ["0/ it is"]), ({"q": "/"}, "no list")]):
         memory.observe(Event(EventKind.TOOL, turn, tool="look", status="ok", arguments=arguments, result=result))
     found = [source for source in discover(memory, "fetch", "id", "/") if source.selector == "each"]
     assert found and all(leads_to(source, memory, "/") for source in found)

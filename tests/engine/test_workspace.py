@@ -88,6 +88,11 @@ def test_names_in_a_command_that_moved_first_belong_below_where_it_moved() -> No
     assert {"/two/internal/b.py", "/two/internal/c.py"} <= set(after(known, moved).values("files"))
 
 
+def test_a_name_in_a_listing_belongs_there_though_another_directory_has_one_too() -> None:
+    workspace = after(call("read", "", path="/app/docs/README.md"), call("read", "README.md\na.py", path="/app/src"))
+    assert "/app/src/README.md" in workspace.values("files")
+
+
 @pytest.mark.parametrize(
     "listing",
     [
