@@ -88,33 +88,6 @@ def test_names_in_a_command_that_moved_first_belong_below_where_it_moved() -> No
     assert {"/two/internal/b.py", "/two/internal/c.py"} <= set(after(known, moved).values("files"))
 
 
-def test_a_name_in_a_listing_belongs_there_though_another_directory_has_one_too() -> None:
-    workspace = after(call("read", "", path="/app/docs/README.md"), call("read", "README.md\na.py", path="/app/src"))
-    assert "/app/src/README.md" in workspace.values("files")
-
-
-@pytest.mark.parametrize(
-    "listing",
-    [
-        "[DIR] old\n[FILE] look.md\n[FILE] a.py",
-        "look.md   12 KB\na.py   3 B\nTotal: 2 files, of 3 kilobytes",
-        "├── look.md\n└── a.py",
-        {"entries": [{"name": "look.md", "type": "file"}, {"name": "a.py", "type": "file"}]},
-    ],
-)
-def test_names_that_a_tool_gives_for_a_directory_belong_to_it(listing: Any) -> None:
-    workspace = after(call("read", listing, path="/app/docs"))
-    assert {"/app/docs/look.md", "/app/docs/a.py"} <= set(workspace.values("files"))
-    assert "/app/docs" not in workspace.values("files")
-    known = call("read", "", path="/app/docs/b.md")
-    assert "/app/docs/look.md" in after(known, call("read", listing, path="docs/")).values("files")
-
-
-def test_what_a_file_without_an_extension_says_is_no_list_of_names() -> None:
-    workspace = after(call("read", "all: a.py\n\tpython a.py --out out.txt\n# see notes.md for more of it\n", path="/app/Makefile"))
-    assert workspace.values("files") == ["/app/Makefile"]
-
-
 def test_the_test_of_a_file_that_was_read_is_listed_and_so_is_what_a_test_tests() -> None:
     assert "/app/a_test.go" in after(call("read", file_path="/app/a.go")).values("files")
     assert "/app/a.go" in after(call("read", file_path="/app/a_test.go")).values("files")
