@@ -27,20 +27,27 @@ READY_WITHIN_SECONDS = 60
 
 
 @contextmanager
-def only_one_here() -> Iterator[None]:
-    """Two sets of workers under one home would share queues and confuse everybody. Raises CommandError."""
+def only_one_here(name: str = "up", what: str = "PASTE already runs") -> Iterator[None]:
+    """Two sets of workers under one home would share queues and confuse everybody. Raises CommandError.
+
+    `name`: of the lock; `what` is said where another holds it.
+    """
     folder = Path(settings.PASTE_HOME) / "run"
     folder.mkdir(exist_ok=True, mode=0o700)  # with servers of one's own, nobody has made it yet
-    lock = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
         raise CommandError(
-            f"PASTE already runs under {settings.PASTE_HOME}. Stop it first, or set PASTE_HOME to another folder."
+            f"{what} under {settings.PASTE_HOME}. Stop it first, or set PASTE_HOME to another folder."
         ) from None
     finally:
         os.close(lock)
+
+
+def address_of(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def check_port(port: int | None) -> None:
@@ -114,7 +121,7 @@ def start_workers(processes: Processes) -> None:
 def start_web(processes: Processes, host: str, port: int) -> str:
     """Its address."""
     processes.start(daphne(host, port))
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    return address_of(host, port)
 
 
 def wait_for_workers(processes: Processes) -> None:

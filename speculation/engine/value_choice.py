@@ -18,6 +18,7 @@ LEAST_ODDS = -6.0
 TOO_SMALL = 0.02
 """An error of a probability that is not worth a step."""
 AS_GOOD_AS_SURE = 0.9
+"""A call that was given this probability, and came, taught nothing."""
 MAX_MARKS = 300
 MIN_WEIGHT = 0.02
 NONE = "none"

@@ -1,5 +1,7 @@
 """Wrong command lines of the commands that start or hand out something: one line, exit code 2, nothing begun."""
 
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,16 @@ def test_a_server_that_cannot_be_is_refused_before_anything_starts(
     with pytest.raises(CommandError, match=says) as refused:
         call_command(command, **options)
     assert refused.value.returncode == 2
+
+
+def test_an_address_that_commands_cannot_be_served_at_is_told_in_one_line(tmp_path: Path, settings: Any) -> None:
+    settings.PASTE_HOME, settings.PASTE_MCP_SERVERS = tmp_path, tmp_path / "servers.json"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CommandError, match=rf"Port {port} on 127.0.0.1 cannot be had \([^()]+\)\. Try another"):
+            call_command("mcp_commands", port=port)
+    with pytest.raises(CommandError, match=r"on no\.such\.host\.invalid cannot be had"):
+        call_command("mcp_commands", host="no.such.host.invalid")
 
 
 @pytest.mark.django_db

@@ -1,6 +1,5 @@
 """Run the MCP servers of PASTE_MCP_SERVERS that are commands, until Ctrl-C. `up` does so by itself."""
 
-import fcntl
 import os
 import socket
 from argparse import ArgumentParser
@@ -14,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from paste_web.mcp_commands import application
-from paste_web.starting import check_port
+from paste_web.starting import address_of, check_port, only_one_here
 from speculation.tool_servers import command_host
 
 
@@ -37,7 +36,8 @@ class Command(BaseCommand):
         commands = command_host()
         assert commands.url_file is not None
         app = application(settings.PASTE_MCP_SERVERS, commands.key)
-        with _only_one(commands.url_file), _listening(host, port) as listener:
+        # two of them would each have a server's state
+        with only_one_here("mcp-commands", "The MCP commands already run"), _listening(host, port) as listener:
             _say_where(commands.url_file, listener)
             try:
                 uvicorn.Server(_config(app)).run(sockets=[listener])
@@ -53,27 +53,14 @@ def _config(app: Any) -> uvicorn.Config:
 
 
 @contextmanager
-def _only_one(url_file: Path) -> Iterator[None]:
-    """Two of them would each have a server's state. Raises CommandError."""
-    url_file.parent.mkdir(exist_ok=True, mode=0o700)
-    lock = os.open(url_file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise CommandError(f"The MCP commands already run under {settings.PASTE_HOME}.") from None
-    finally:
-        os.close(lock)
-
-
-@contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     """Raises CommandError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=128)
     except OSError as problem:
-        raise CommandError(f"Port {port} on {host} cannot be had ({problem.strerror}).") from None
+        reason = os.strerror(problem.errno) if (problem.errno or 0) > 0 else problem.strerror  # a name's errors are below 0
+        raise CommandError(f"Port {port} on {host} cannot be had ({reason}). Try another, or 0 for a free one.") from None
     with listener:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does not where it is handed a socket: 40 ms a call
         yield listener
@@ -81,7 +68,6 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 def _say_where(url_file: Path, listener: socket.socket) -> None:
     """All of it or nothing."""
-    host, port = listener.getsockname()[:2]
     written = url_file.with_suffix(".new")
-    written.write_text(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    written.write_text(address_of(*listener.getsockname()[:2]).rstrip("/"))
     written.replace(url_file)
